@@ -1,0 +1,93 @@
+"""The only place that turns errors into words and exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+
+from corpora.errors import AssistantError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code of the contract (DESIGN: 0 1 2 3 4 5 6 7 8 130 143)."""
+    from typer.exceptions import TyperException
+
+    from assistant.cli import app
+
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in arguments
+    try:
+        return int(app(args=arguments, prog_name="assistant", standalone_mode=False) or 0)
+    except AssistantError as error:
+        _report(error.code, error.message, error.hint, as_json)
+        return error.exit_code
+    except TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # Typer vendors this class without a public name
+            sys.stdout.write(f"{error}\n")
+            return 2
+        command = " ".join(["assistant", *arguments[:1]]) if arguments else "assistant"
+        wording = getattr(error, "format_message", None)
+        _report("usage", wording() if wording else str(error), f"{command} --help", as_json)
+        return 2
+    except BrokenPipeError:
+        # The reader went away (`| head`): no fault, and nothing more can be said on this pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except MemoryError:
+        _report("out_of_memory", "Out of memory.", "close other programs, or use a smaller model", as_json)
+        return 1
+    except OSError as error:
+        code, exit_code = ("no_space", 6) if error.errno == 28 else ("io", 6)
+        _report(code, f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), None, as_json)
+        return exit_code
+    except Exception as error:
+        if os.environ.get("ASSISTANT_DEBUG"):
+            traceback.print_exc()
+        hint = "this is a bug; run again with ASSISTANT_DEBUG=1 and report what it prints"
+        _report("bug", f"{type(error).__name__}: {error}", hint, as_json)
+        return 1
+
+
+def _report(code: str, message: str, hint: str | None, as_json: bool) -> None:
+    from assistant.terminal import clean_line
+
+    if as_json:
+        import json
+
+        text = json.dumps(
+            {"error": {"code": code, "message": message, "hint": hint}},
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+        sys.stderr.write(text.encode("utf-8", "replace").decode("utf-8") + "\n")
+        return
+    sys.stderr.write(f"error: {clean_line(message)}\n")
+    if hint:
+        sys.stderr.write(f"  try: {clean_line(hint)}\n")
+
+
+def _terminated(_signal: int, _frame: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def run() -> None:
+    """Entry point of the `assistant` command."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = main()
+        sys.stdout.flush()
+    except SystemExit as stop:
+        code = int(stop.code or 0) if not isinstance(stop.code, str) else 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    run()

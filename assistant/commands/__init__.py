@@ -1,0 +1,1 @@
+"""One file a command; bodies import what they need when they run."""

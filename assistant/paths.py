@@ -1,0 +1,72 @@
+"""Where things live (XDG); nothing is created by asking."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from corpora.errors import Conflict, NothingToDo, UsageError
+
+LIBRARY_NAME = ".assistant"
+
+
+def config_file() -> Path:
+    """The user's own config.toml."""
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "assistant" / "config.toml"
+
+
+def find_library(given: Path | None) -> Path | None:
+    """The library folder: the flag, ASSISTANT_LIBRARY, or the nearest `.assistant` upwards; else None.
+
+    Raises Conflict for a library of another user that no flag names: it could hold anything.
+    """
+    if given is not None:
+        return given.absolute() if _is_library(given) else None
+    variable = os.environ.get("ASSISTANT_LIBRARY")
+    here = Path.cwd()
+    candidates = [Path(variable)] if variable else [folder / LIBRARY_NAME for folder in (here, *here.parents)]
+    for candidate in candidates:
+        if _is_library(candidate):
+            _refuse_foreign(candidate)
+            return candidate.absolute()
+    return None
+
+
+def require_library(given: Path | None) -> Path:
+    """As `find_library`, but a missing library is exit 3 with the command that makes one."""
+    found = find_library(given)
+    if found is None:
+        where = given or os.environ.get("ASSISTANT_LIBRARY") or f"./{LIBRARY_NAME}"
+        raise NothingToDo(f"No library in {where}.", hint="assistant ingest FOLDER")
+    return found
+
+
+def library_to_create(given: Path | None) -> Path:
+    """Where `ingest` works: an existing library, else the one named, else `./.assistant`."""
+    found = find_library(given)
+    if found is not None:
+        return found
+    variable = os.environ.get("ASSISTANT_LIBRARY")
+    named = given or (Path(variable) if variable else None)
+    target = (named or Path.cwd() / LIBRARY_NAME).absolute()
+    if target.exists() and not target.is_dir():
+        raise UsageError(f"--library {target} is not a folder.", hint="name the library folder itself")
+    return target
+
+
+def _is_library(folder: Path) -> bool:
+    try:
+        return (folder / "library.db").is_file()
+    except OSError:
+        return False
+
+
+def _refuse_foreign(folder: Path) -> None:
+    owner = folder.stat().st_uid
+    if hasattr(os, "getuid") and owner != os.getuid():
+        raise Conflict(
+            f"The library {folder} belongs to another user (uid {owner}).",
+            hint=f"--library {folder} if you trust it",
+            code="foreign_library",
+        )
