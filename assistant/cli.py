@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from assistant import __version__
-from assistant.commands import config
+from assistant.commands import config, doctor, documents, ingest, reindex, status
 
 app = typer.Typer(
     name="assistant",
@@ -33,4 +33,9 @@ def assistant(
     """Ask your documents: short answers with checked citations, offline."""
 
 
+app.command()(ingest.ingest)
+app.add_typer(documents.app, name="documents")
+app.command()(reindex.reindex)
+app.command()(status.status)
+app.command()(doctor.doctor)
 app.add_typer(config.app, name="config")

@@ -64,5 +64,5 @@ def opened(library: Path | None, flags: Mapping[str, Any]) -> Iterator[Runtime]:
 
     quiet_third_parties()
     folder = require_library(library)
-    with Library.open(folder) as opened_library:
+    with Library.open(folder, named=library is not None) as opened_library:
         yield Runtime(opened_library, resolve(folder, flags))
