@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from assistant.terminal import clean_line, colour
+from assistant.terminal import clean_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -23,9 +24,9 @@ class Bar:
     def __init__(self, what: str, total: int | None) -> None:
         self.done = 0
         self.total = total
-        self._what = what
+        self.what = what
         self._began = time.monotonic()
-        self._shown = colour(sys.stderr)
+        self._shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._display: tuple[Progress, TaskID] | None = None
 
     def advance(self, n: int = 1, note: str = "") -> None:
@@ -36,7 +37,7 @@ class Bar:
         if self._display is None:
             if time.monotonic() - self._began < _PATIENCE_SECONDS:
                 return
-            self._display = _opened(self._what, self.total)
+            self._display = _opened(self.what, self.total)
         display, task = self._display
         display.update(task, completed=self.done, note=_short(clean_line(note)))
 
@@ -82,6 +83,12 @@ class StageBar:
         self.done += n
         if self._bar is not None:
             self._bar.advance(n, note)
+
+    def report(self, what: str, done: int, total: int) -> None:
+        """For work that tells a stage and how far it is (`index.weights.Progress`)."""
+        if self._bar is None or self._bar.what != what:
+            self.start(what, total)
+        self.advance(done - self.done, "")
 
 
 def _opened(what: str, total: int | None) -> tuple[Progress, TaskID]:

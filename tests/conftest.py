@@ -14,7 +14,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """HOME and XDG folders of this test alone; no ASSISTANT_* variable leaks in."""
     home = tmp_path_factory.mktemp("home")
-    for name in [name for name in os.environ if name.startswith("ASSISTANT_") and name != "ASSISTANT_TEST_CACHE"]:
+    for name in [
+        name for name in os.environ if name.startswith("ASSISTANT_") and name != "ASSISTANT_TEST_CACHE"
+    ]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))

@@ -12,7 +12,9 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SOURCES = sorted(
-    path for package in ("assistant", "finetune", "index", "corpora") for path in (REPOSITORY / package).rglob("*.py")
+    path
+    for package in ("assistant", "finetune", "index", "corpora")
+    for path in (REPOSITORY / package).rglob("*.py")
 )
 FORBIDDEN = {
     "pickle": r"(?<![\w.])(pickle|joblib|dill)\.(load|loads|dump|dumps)\b|allow_pickle\s*=\s*True",

@@ -22,10 +22,15 @@ def run(*argv: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_without_a_library_is_exit_3(argv: list[str], tmp_path: Path) -> None:
     done = run(*argv, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (3, "")
-    assert done.stderr.splitlines() == ["error: No library in ./.assistant.", "  try: assistant ingest FOLDER"]
+    assert done.stderr.splitlines() == [
+        "error: No library in ./.assistant.",
+        "  try: assistant ingest FOLDER",
+    ]
 
 
-@pytest.mark.parametrize("argv", [["bogus"], ["search"], ["ask", "--bogus", "x"], ["search", "x", "-k", "many"]])
+@pytest.mark.parametrize(
+    "argv", [["bogus"], ["search"], ["ask", "--bogus", "x"], ["search", "x", "-k", "many"]]
+)
 def test_wrong_words_are_exit_2(argv: list[str], tmp_path: Path) -> None:
     done = run(*argv, cwd=tmp_path)
     assert done.returncode == 2

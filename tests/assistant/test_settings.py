@@ -23,7 +23,9 @@ def write_user_config(text: str) -> None:
     config_file().write_text(text, "utf-8")
 
 
-def test_flags_beat_environment_beats_user_beats_library(library: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flags_beat_environment_beats_user_beats_library(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen = []
     (library / "config.toml").write_text("k = 2\n")
     seen.append((resolve(None).k, resolve(library).k))

@@ -47,7 +47,9 @@ def test_payloads_lose_their_teeth(payload: str) -> None:
     assert "\n" not in clean_line(payload + "\nsecond")
 
 
-@given(st.text(alphabet=st.characters(), max_size=60) | st.text("\x1b\x9b\x9d]P[;0m\x07\\8azé中", max_size=60))
+@given(
+    st.text(alphabet=st.characters(), max_size=60) | st.text("\x1b\x9b\x9d]P[;0m\x07\\8azé中", max_size=60)
+)
 def test_no_control_survives_and_cleaning_is_idempotent(text: str) -> None:
     once = clean(text)
     assert unsafe(once) == []

@@ -1,0 +1,64 @@
+"""Answers without a language model: the sentences of the passages that answer best, quoted and cited."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assistant.answer.citations import make_citation, title_of
+from assistant.answer.sentences import sentences
+from assistant.answer.words import Words, question_words, words
+from corpora.records import Citation, Passage, Span
+
+_QUOTES = 2  # at most
+_SECOND_AT = 0.85  # of the first one's score, for a second quote
+_RANK_DISCOUNT = 0.08
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredSentence:
+    """A sentence of passage `marker`, and how well it meets the question."""
+
+    marker: int
+    span: Span
+    score: float
+
+
+def rank_sentences(question: str, passages: Sequence[Passage]) -> list[ScoredSentence]:
+    """All sentences of the passages, best first."""
+    asked = question_words(question)
+    read = [(number, p, [(s, words(p.text[s.start : s.end])) for s in sentences(p.text)]) for number, p in enumerate(passages, 1)]
+    rarity = _rarity([there for _, _, spans in read for _, there in spans])
+    ranked: list[ScoredSentence] = []
+    for number, passage, spans in read:
+        about = words(title_of(passage))
+        for index, (span, there) in enumerate(spans):
+            near = [spans[i][1] for i in (index - 1, index + 1) if 0 <= i < len(spans)]
+            score = _score(asked, there, near, about, rarity) - _RANK_DISCOUNT * math.log(number)
+            ranked.append(ScoredSentence(number, span, score))
+    return sorted(ranked, key=lambda found: (-found.score, found.marker, found.span.start))
+
+
+def extract(question: str, passages: Sequence[Passage]) -> tuple[str, tuple[Citation, ...]]:
+    """The answer in quotes with markers, and its citations; ("", ()) where the passages hold no sentence."""
+    ranked = rank_sentences(question, passages)
+    chosen = ranked[:1] + [s for s in ranked[1:_QUOTES] if s.score >= _SECOND_AT * ranked[0].score]
+    citations = tuple(make_citation(s.marker, passages[s.marker - 1], s.span) for s in chosen)
+    return " ".join(f"“{' '.join(c.quote.split())}” [{c.marker}]" for c in citations), citations
+
+
+def _rarity(read: Sequence[Words]) -> dict[str, float]:
+    counts = Counter(word for there in read for word in there.terms | there.numbers)
+    return {word: math.log1p(len(read) / count) for word, count in counts.items()}
+
+
+def _score(asked: Words, there: Words, near: Sequence[Words], about: Words, rarity: dict[str, float]) -> float:
+    """The rarity-weighted share of the question's words in the sentence; half for a neighbour or the title."""
+    wanted = asked.terms | asked.numbers
+    total = sum(rarity.get(word, 0.0) for word in wanted) or 1.0
+    own = there.terms | there.numbers
+    around = about.terms.union(*(other.terms | other.numbers for other in near))
+    found = sum(rarity.get(w, 0.0) * (1.0 if w in own else 0.4 if w in around else 0.0) for w in wanted)
+    return found / total

@@ -1,0 +1,86 @@
+"""Chat models by name: embedded, a hub id or a folder (local), `openai:`, `ollama:`, `vllm:` (remote).
+
+Every one is a LangChain `BaseChatModel`; `budget` says how much text it takes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from corpora.errors import Conflict, UsageError
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+__all__ = ["load_chat_model"]
+
+# provider -> the package that has its LangChain chat model; none of them is a dependency of ours
+_EXTRAS = {
+    "anthropic": "langchain-anthropic",
+    "google_genai": "langchain-google-genai",
+    "google_vertexai": "langchain-google-vertexai",
+    "mistralai": "langchain-mistralai",
+    "groq": "langchain-groq",
+    "bedrock": "langchain-aws",
+    "cohere": "langchain-cohere",
+    "deepseek": "langchain-deepseek",
+    "fireworks": "langchain-fireworks",
+    "together": "langchain-together",
+    "xai": "langchain-xai",
+}
+
+
+def load_chat_model(
+    name: str,
+    *,
+    adapter: str | None = None,
+    adapters: Path | None = None,
+    offline: bool = False,
+    base_url: str | None = None,
+    max_new_tokens: int = 256,
+) -> BaseChatModel:
+    """The chat model called `name`, ready to answer; greedy.
+
+    `adapter` is a folder, or a name in the folder `adapters`; `base_url` makes `name` a model of that
+    OpenAI-compatible server. Raises Missing (exit 8) where it cannot be had, Conflict (exit 5) for an
+    adapter of another base, UsageError for a name that cannot be.
+    """
+    from assistant.runtime import quiet_third_parties
+
+    quiet_third_parties()
+    provider, separator, model = name.partition(":")
+    if base_url is not None or (separator and provider in ("openai", "ollama", "vllm")):
+        from assistant.chat_models.remote import load_remote
+
+        if adapter is not None:
+            raise UsageError("A remote model takes no --adapter; name the tuned model there instead.")
+        return load_remote(name, base_url=base_url, offline=offline, max_new_tokens=max_new_tokens)
+    if separator and model and provider in _EXTRAS:
+        return _load_extra(provider, model, offline=offline, max_new_tokens=max_new_tokens)
+    from assistant.chat_models.loading import load_local
+
+    return load_local(
+        name, adapter=adapter, adapters=adapters, offline=offline, max_new_tokens=max_new_tokens
+    )
+
+
+def _load_extra(provider: str, model: str, *, offline: bool, max_new_tokens: int) -> BaseChatModel:
+    from importlib.util import find_spec
+
+    from corpora.errors import Missing
+
+    package = _EXTRAS[provider]
+    if offline:
+        raise Missing(f"{provider}: is a service on the network, and --offline is set.", code="offline")
+    if find_spec(package.replace("-", "_")) is None:
+        raise Missing(f"{provider}: models need the package {package}.", hint=f"pip install {package}")
+    from langchain.chat_models import init_chat_model
+
+    from assistant.terminal import say
+
+    say(f"note: the question and the passages found are sent to {provider} ({model}).")
+    try:
+        return init_chat_model(model, model_provider=provider, temperature=0, max_tokens=max_new_tokens)
+    except (ImportError, ValueError) as error:
+        raise Conflict(f"{provider}: {error}", code="model_unusable") from error

@@ -1,0 +1,78 @@
+"""`assistant ask QUESTION`: one short answer with checked citations, or a plain refusal."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from assistant.commands.options import JsonOption, LibraryOption, OfflineOption
+
+
+def ask(
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question; - reads it from stdin.")],
+    k: Annotated[int | None, typer.Option("-k", min=1, help="Passages to retrieve.")] = None,
+    within: Annotated[
+        str | None, typer.Option("--in", metavar="GLOB", help="Only documents whose path matches.")
+    ] = None,
+    type_: Annotated[str | None, typer.Option("--type", metavar="T", help="Only documents of this type.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="M", help="Name, hub id, folder, openai:M, ollama:M, vllm:M.")
+    ] = None,
+    adapter: Annotated[
+        str | None, typer.Option("--adapter", metavar="NAME|none", help="Adapter of the model.")
+    ] = None,
+    base_url: Annotated[
+        str | None, typer.Option("--base-url", metavar="URL", help="OpenAI-compatible server that has the model.")
+    ] = None,
+    no_retrieval: Annotated[
+        bool, typer.Option("--no-retrieval", help="Ask the model alone, without documents.")
+    ] = False,
+    extractive: Annotated[
+        bool, typer.Option("--extractive", help="Quote the best sentences; no language model.")
+    ] = False,
+    library: LibraryOption = None,
+    json: JsonOption = False,
+    offline: OfflineOption = False,
+) -> None:
+    """Answer a question from the documents, with citations."""
+    from assistant.answer.build import build_engine
+    from assistant.answer.rows import answer_row
+    from assistant.answer.screen import AnswerScreen
+    from assistant.output import emit_json
+    from assistant.runtime import opened
+    from corpora.errors import UsageError
+
+    words = _from_stdin() if question == "-" else question
+    if not words.strip():
+        raise UsageError("Empty question.", hint='assistant ask "your question"')
+    if no_retrieval and extractive:
+        raise UsageError("--no-retrieval and --extractive exclude each other.")
+    flags = {
+        "k": k,
+        "model": model,
+        "adapter": adapter,
+        "base_url": base_url,
+        "offline": offline or None,
+    }
+    with opened(library, flags) as runtime:
+        engine = build_engine(runtime)
+        screen = AnswerScreen(runtime.library.root, links=runtime.settings.links)
+        answer = engine.answer(
+            words,
+            glob=within,
+            kind=type_,
+            retrieval=not no_retrieval,
+            extractive=extractive,
+            show=None if json else screen.show,
+        )
+        if json:
+            emit_json(answer_row(answer))
+        else:
+            screen.finish(answer)
+
+
+def _from_stdin() -> str:
+    import sys
+
+    return sys.stdin.buffer.read().decode("utf-8", "replace")

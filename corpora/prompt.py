@@ -1,0 +1,149 @@
+"""The one prompt: it serves answers and renders training rows, so that both see the same words.
+
+Layout of the last user message; only our own lines begin in column 0:
+
+    [1] path > heading
+     text of the passage, every line behind one blank
+
+    [2] ...
+
+    Question:
+     the question
+
+Passages are data. Behind the blank no line of theirs can open a passage, a question or a role; their own
+`[3]` becomes `[ 3 ]`, which is no marker; and strings that chat templates use for control are broken up
+(`<|im_start|>` becomes `< |im_start|>`), for servers that tokenise what they are sent in one piece. The
+local chat model goes further: no text from here can become a special token there (ChatInject, arXiv
+2509.22830). Indentation and a question put last are the delimiters and the restatement of Spotlighting
+(arXiv 2403.14720).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from corpora.errors import UsageError
+from corpora.records import Message, Passage
+
+PROMPT_VERSION = "1"
+
+Language = Literal["en", "zh"]
+MessageCounter = Callable[[Sequence[Message]], int]
+
+REFUSAL: dict[Language, str] = {
+    "en": "I found nothing about that in your documents.",
+    "zh": "您的文档中没有相关内容。",
+}
+
+_SYSTEM: dict[Language, str] = {
+    "en": (
+        "Answer the question briefly, only from the passages, and mark the answer with the number of the "
+        f"passage, like [1]. If the passages do not contain the answer, reply exactly: {REFUSAL['en']}"
+    ),
+    "zh": (
+        "请只根据给出的段落简短回答问题，并在答案后标出所依据段落的编号，例如 [1]。"
+        f"如果段落中没有答案，只回复：{REFUSAL['zh']}"
+    ),
+}
+_CLOSED_BOOK: dict[Language, str] = {"en": "Answer the question briefly.", "zh": "请简短回答问题。"}
+_QUESTION: dict[Language, str] = {"en": "Question:", "zh": "问题："}
+
+_LINE_BREAKS = re.compile(r"\r\n|[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
+_MARKER = re.compile(r"[\[【](?=\d)|(?<=\d)[\]】]")
+_CONTROL = re.compile(
+    r"<(?=[|｜/]?[A-Za-z_▁][\w▁ -]{0,40}[|｜]?>)"  # <|im_start|>, <s>, </s>, <start_of_turn>, <｜User｜>
+    r"|<(?=[|｜<])|\[(?=/?[A-Z_]{3,}\])"  # <<SYS>>, [INST], [/INST], [AVAILABLE_TOOLS]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPrompt:
+    """Messages to send; passages [1]..[included] are in them, `left_out` did not fit; `tokens` in all."""
+
+    messages: tuple[Message, ...]
+    language: Language
+    included: int
+    left_out: int
+    tokens: int
+
+
+def language_of(text: str) -> Language:
+    """ "zh" where at least a fifth of the letters are Han and none is kana or Hangul, else "en"."""
+    letters = [char for char in text if char.isalpha()]
+    han = sum("\u3400" <= char <= "\u9fff" for char in letters)
+    if any("\u3040" <= char <= "\u30ff" or "\uac00" <= char <= "\ud7a3" for char in letters):
+        return "en"
+    return "zh" if letters and han * 5 >= len(letters) else "en"
+
+
+def escape(text: str) -> str:
+    """`text` as inert data on lines that each begin with a blank; only white space is ever added."""
+    inert = _CONTROL.sub(lambda found: found[0] + " ", _MARKER.sub(_spread, text))
+    return "\n".join(" " + line for line in _LINE_BREAKS.split(inert.strip()))
+
+
+def render(
+    question: str,
+    passages: Sequence[Passage],
+    *,
+    count_tokens: MessageCounter,
+    limit: int,
+) -> RenderedPrompt:
+    """The prompt for `question` over `passages`, best first, in at most `limit` tokens.
+
+    Passages are taken in order until one does not fit; that one and the rest are counted in `left_out`.
+    Raises UsageError when the question alone, or with the first passage, is over the limit.
+    """
+    language = language_of(question)
+    system = Message("system", _SYSTEM[language])
+    question_lines = f"{_QUESTION[language]}\n{escape(question)}"
+    blocks: list[str] = []
+    messages = (system, Message("user", question_lines))
+    tokens = _checked(count_tokens(messages), limit, "The question")
+    for number, passage in enumerate(passages, start=1):
+        candidate = (system, Message("user", "\n\n".join([*blocks, _block(number, passage), question_lines])))
+        size = count_tokens(candidate)
+        if size > limit:
+            if not blocks:
+                _checked(size, limit, "The question with one passage")
+            break
+        blocks.append(_block(number, passage))
+        messages, tokens = candidate, size
+    return RenderedPrompt(messages, language, len(blocks), len(passages) - len(blocks), tokens)
+
+
+def render_closed_book(question: str, *, count_tokens: MessageCounter, limit: int) -> RenderedPrompt:
+    """The prompt without retrieval: the question alone. Raises UsageError when it is over `limit`."""
+    language = language_of(question)
+    messages = (Message("system", _CLOSED_BOOK[language]), Message("user", escape(question).strip()))
+    tokens = _checked(count_tokens(messages), limit, "The question")
+    return RenderedPrompt(messages, language, 0, 0, tokens)
+
+
+def reply(answer: str | None, markers: Sequence[int], language: Language) -> Message:
+    """What the assistant should have said: the training target. No answer is the refusal sentence."""
+    if answer is None:
+        return Message("assistant", REFUSAL[language])
+    cited = "".join(f"[{marker}]" for marker in markers)
+    return Message("assistant", f"{answer.strip()} {cited}".rstrip())
+
+
+def _block(number: int, passage: Passage) -> str:
+    title = f"{passage.path} > {passage.heading}" if passage.heading else passage.path
+    return f"[{number}] {' '.join(escape(title).split())}\n{escape(passage.text)}"
+
+
+def _spread(bracket: re.Match[str]) -> str:
+    return bracket[0] + " " if bracket[0] in "[【" else " " + bracket[0]
+
+
+def _checked(tokens: int, limit: int, what: str) -> int:
+    if tokens > limit:
+        raise UsageError(
+            f"{what} is {tokens} tokens with its instructions; the limit is {limit} with this model.",
+            hint="ask a shorter question, or --model one with a longer context",
+        )
+    return tokens
