@@ -51,6 +51,41 @@ _SYSTEM: dict[Language, str] = {
 _CLOSED_BOOK: dict[Language, str] = {"en": "Answer the question briefly.", "zh": "请简短回答问题。"}
 _QUESTION: dict[Language, str] = {"en": "Question:", "zh": "问题："}
 
+# Two answered questions in front of the real one. Measured on 60 SQuAD questions with their gold passage, base
+# SmolLM2-135M: without them F1 0.10, with one 0.15, with these 0.24, with whole sentences as answers 0.16; an
+# example of a refusal makes that model refuse 54-86 % of what it could answer, so there is none.
+_EXAMPLES: dict[Language, tuple[tuple[str, str, str, str], ...]] = {
+    "en": (
+        (
+            "harbour.md",
+            "The harbour of Brannock is guarded by a lighthouse. It was built in 1874 by the engineer Anna Kerr "
+            "and is 31 metres high.",
+            "When was the lighthouse built?",
+            "1874",
+        ),
+        (
+            "ferries.md",
+            "Two ferries cross the bay every hour in summer. A ticket costs four euros, and bicycles travel free.",
+            "What does a ticket for the ferry cost?",
+            "four euros",
+        ),
+    ),
+    "zh": (
+        (
+            "港口.md",
+            "布兰诺克港有一座灯塔。它由工程师安娜·克尔于1874年建造，高31米。",
+            "灯塔是哪一年建造的？",
+            "1874年",
+        ),
+        (
+            "渡轮.md",
+            "夏季每小时有两班渡轮穿过海湾。船票四欧元一张，自行车免费。",
+            "渡轮的船票多少钱？",
+            "四欧元",
+        ),
+    ),
+}
+
 _LINE_BREAKS = re.compile(r"\r\n|[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
 _MARKER = re.compile(r"[\[【](?=\d)|(?<=\d)[\]】]")
 _CONTROL = re.compile(
@@ -61,7 +96,7 @@ _CONTROL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class RenderedPrompt:
-    """Messages to send; passages [1]..[included] are in them, `left_out` did not fit; `tokens` in all."""
+    """Messages to send; the last is the question. Passages [1]..[included] are in them, `left_out` did not fit; `tokens` in all."""
 
     messages: tuple[Message, ...]
     language: Language
@@ -98,19 +133,19 @@ def render(
     Raises UsageError when the question alone, or with the first passage, is over the limit.
     """
     language = language_of(question)
-    system = Message("system", _SYSTEM[language])
-    question_lines = f"{_QUESTION[language]}\n{escape(question)}"
+    before = (Message("system", _SYSTEM[language]), *_examples(language))
     blocks: list[str] = []
-    messages = (system, Message("user", question_lines))
+    messages = (*before, _user(blocks, question, language))
     tokens = _checked(count_tokens(messages), limit, "The question")
     for number, passage in enumerate(passages, start=1):
-        candidate = (system, Message("user", "\n\n".join([*blocks, _block(number, passage), question_lines])))
+        block = _block(number, passage.path, passage.heading, passage.text)
+        candidate = (*before, _user([*blocks, block], question, language))
         size = count_tokens(candidate)
         if size > limit:
             if not blocks:
                 _checked(size, limit, "The question with one passage")
             break
-        blocks.append(_block(number, passage))
+        blocks.append(block)
         messages, tokens = candidate, size
     return RenderedPrompt(messages, language, len(blocks), len(passages) - len(blocks), tokens)
 
@@ -131,9 +166,20 @@ def reply(answer: str | None, markers: Sequence[int], language: Language) -> Mes
     return Message("assistant", f"{answer.strip()} {cited}".rstrip())
 
 
-def _block(number: int, passage: Passage) -> str:
-    title = f"{passage.path} > {passage.heading}" if passage.heading else passage.path
-    return f"[{number}] {' '.join(escape(title).split())}\n{escape(passage.text)}"
+def _examples(language: Language) -> list[Message]:
+    turns: list[Message] = []
+    for path, text, question, answer in _EXAMPLES[language]:
+        turns += [_user([_block(1, path, None, text)], question, language), reply(answer, [1], language)]
+    return turns
+
+
+def _user(blocks: Sequence[str], question: str, language: Language) -> Message:
+    return Message("user", "\n\n".join([*blocks, f"{_QUESTION[language]}\n{escape(question)}"]))
+
+
+def _block(number: int, path: str, heading: str | None, text: str) -> str:
+    title = f"{path} > {heading}" if heading else path
+    return f"[{number}] {' '.join(escape(title).split())}\n{escape(text)}"
 
 
 def _spread(bracket: re.Match[str]) -> str:

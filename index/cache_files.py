@@ -48,6 +48,8 @@ def checked(row: CacheSegment, folder: Path, *, deep: bool = False) -> CacheSegm
     has the file's present stat: a copied library is hashed once, then trusted again.
     """
     path = folder / row.name
+    if ".." in path.parts or not path.is_relative_to(folder):
+        return None
     try:
         if path.is_symlink() or not path.is_file():
             return None

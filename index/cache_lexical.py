@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -134,9 +135,10 @@ def _apply(library: Library, index: LexicalIndex, rows: list[CacheSegment], remo
 class OpenLexical:
     """A lexical index at one state of the library, and the temporary folder it may need."""
 
-    def __init__(self, index: LexicalIndex, folder: tempfile.TemporaryDirectory[str] | None = None) -> None:
+    def __init__(self, index: LexicalIndex, temporary: Path | None = None) -> None:
         self.index = index
-        self._folder = folder  # removed with this object
+        if temporary is not None:
+            weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
 
 
 def load(library: Library, folder: Path) -> OpenLexical:
@@ -153,17 +155,25 @@ def load(library: Library, folder: Path) -> OpenLexical:
         if not (removed or more):
             with suppress(PermissionError):
                 return OpenLexical(_opened((folder / rows[0].name).parent, rows[0].rows))
-        temporary = tempfile.TemporaryDirectory(prefix="assistant-words-")
+        return _aside(library, folder, rows, removed)
+
+
+def _aside(library: Library, folder: Path, rows: list[CacheSegment], removed: list[int]) -> OpenLexical:
+    """The recorded state brought up to date in a temporary folder, which goes away with the index."""
+    temporary = Path(tempfile.mkdtemp(prefix="assistant-words-"))
+    try:
         for row in rows:
             source = folder / row.name
             if source.name in _CHANGED_IN_PLACE:
-                shutil.copyfile(source, Path(temporary.name) / source.name)
+                shutil.copyfile(source, temporary / source.name)
             else:
-                (Path(temporary.name) / source.name).symlink_to(source)
-        index = _opened(Path(temporary.name), rows[0].rows)
-        if removed or more:
-            _apply(library, index, rows, removed)
-        return OpenLexical(index, temporary)
+                (temporary / source.name).symlink_to(source)
+        index = _opened(temporary, rows[0].rows)
+        _apply(library, index, rows, removed)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return OpenLexical(index, temporary)
 
 
 def load_anew(library: Library, folder: Path) -> OpenLexical:

@@ -173,8 +173,8 @@ class Retriever:
                 if found and found[0] == rowid:
                     present.append(rowid)
                     rows.append(data)
-        matrix = np.frombuffer(b"".join(rows), "<f4").reshape(len(rows), -1)
-        return np.asarray(present, np.int64), (matrix @ vector if rows else np.empty(0)).astype(np.float64)
+        matrix = np.frombuffer(b"".join(rows), "<f4").reshape(len(rows), len(vector))
+        return np.asarray(present, np.int64), (matrix @ vector).astype(np.float64)
 
     def _passages(self, ranked: _Ranked, wanted: int, per_source: int | None) -> list[ScoredPassage]:
         """The first `wanted` candidates as passages, at most `per_source` of each document."""

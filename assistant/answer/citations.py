@@ -91,7 +91,8 @@ def check_sentence(piece: str, question: str, passages: Sequence[Passage]) -> Ch
                 verified.append(number)
                 kept.append(citation)
         shown = "".join(f"[{number}]" for number in verified)
-        text += (segment.rstrip() + " " + shown).lstrip() if shown and segment.strip() else segment.rstrip() + shown
+        blank = " " if shown and segment.strip() else ""
+        text += segment.rstrip() + blank + shown
         end = found.end()
     text += piece[end:]
     if not kept:

@@ -19,6 +19,17 @@ _DENIAL = re.compile(
     re.IGNORECASE,
 )
 
+_UNDECIDED = 100  # letters that an answer with such an opening is held back
+_OPENINGS = [
+    _NOISE.sub("", opening)
+    for opening in (
+        *(f"{the}{of}{what}" for the in ("the", "these", "those", "your") for of in ("", "provided", "given", "available")
+          for what in ("passage", "document", "context", "information", "text", "source")),
+        *("i found no", "i find no", "i could not", "i couldn't", "i cannot", "i can't", "i could find no"),
+        *(f"{the}{what}" for the in ("您的", "你的", "") for what in ("文档", "段落", "文中", "资料")),
+    )
+]  # fmt: skip
+
 
 def refusal_sentence(question: str) -> str:
     """The sentence shown to the user, in the language of the question."""
@@ -37,16 +48,12 @@ def is_refusal(answer: str) -> bool:
 def may_become_refusal(beginning: str) -> bool:
     """Whether an answer that begins like this may still turn out to be a refusal."""
     plain = _plain(beginning)
-    if any(_plain(sentence).startswith(plain) or plain.startswith(_plain(sentence)) for sentence in REFUSAL.values()):
+    sentences = [_plain(sentence) for sentence in REFUSAL.values()]
+    if any(sentence.startswith(plain) or plain.startswith(sentence) for sentence in sentences):
         return True
-    return bool(_OPENING.match(beginning.strip())) and len(beginning) < 120
-
-
-_OPENING = re.compile(
-    r"(?:(?:the|these|those|your|provided|given|available)\s+)*(?:passages?|documents?|context|information|text)\b"
-    r"|i (?:found|find|could|can|cannot|can't)\b|(?:您|你)?的?(?:文档|段落|文中|资料)",
-    re.IGNORECASE,
-)
+    return len(plain) < _UNDECIDED and any(
+        opening.startswith(plain) or plain.startswith(opening) for opening in _OPENINGS
+    )
 
 
 def _plain(text: str) -> str:

@@ -37,7 +37,7 @@ def load_remote(name: str, *, base_url: str | None, offline: bool, max_new_token
     provider, separator, model = name.partition(":")
     if not separator or provider not in _ENDPOINTS:
         provider, model = "", name
-    url = base_url or _ENDPOINTS[provider]
+    url = _ENDPOINTS[provider] if base_url is None else base_url
     host = _host(url)
     local = is_loopback(host)
     if offline and not local:
@@ -45,7 +45,7 @@ def load_remote(name: str, *, base_url: str | None, offline: bool, max_new_token
     key_variable = _KEYS.get(provider, "OPENAI_API_KEY")
     key = os.environ.get(key_variable)
     if not key and provider == "openai" and base_url is None:
-        raise Missing(f"{name} needs a key in {key_variable}.", hint=f"export {key_variable}=...", code="no_key")
+        raise Missing(f"{name} needs a key in {key_variable}.", hint=f"export {key_variable}=KEY", code="no_key")
     _announce(host)
     from langchain_openai import ChatOpenAI
     from pydantic import SecretStr

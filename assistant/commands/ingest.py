@@ -134,7 +134,8 @@ class _Session:
         import shlex
 
         words = " ".join(shlex.quote(str(path)) for path in self.paths)
-        return f"Saved: {done} of {total} documents. Resume: assistant ingest {words}"
+        saved = f"Saved: {done} of {total} documents." if total else "Stopped before any document was read."
+        return f"{saved} Resume: assistant ingest {words}"
 
 
 class EncoderLoader:

@@ -69,9 +69,16 @@ def model_path(
     name: _NAME, library: LibraryOption = None, json: JsonOption = False, offline: OfflineOption = False
 ) -> None:
     """The folder of a model that is here; nothing is fetched."""
+    from corpora.errors import Missing
     from index.weights import model_folder
 
-    _show(name, model_folder(name, offline=True), json)
+    try:
+        folder = model_folder(name, offline=True)
+    except Missing as error:
+        if error.code != "offline":
+            raise
+        raise Missing(f"{name} is not on this machine.", hint=f"assistant models pull {name}") from error
+    _show(name, folder, json)
 
 
 def _show(name: str, folder: Path, json: bool) -> None:

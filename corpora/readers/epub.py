@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from html import unescape
 from urllib.parse import unquote
 
 from lxml import etree
@@ -19,6 +21,7 @@ _PAGES = {"application/xhtml+xml", "text/html", "text/x-oeb1-document", "applica
 # Fonts mangled by these are still no locked book.
 _FONT_MANGLING = {"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"}
 _CHAPTER_BYTES = 32 << 20
+_TITLE = re.compile(rb"<title[^>]{0,200}>([^<]{0,1000})</title", re.I)
 
 
 @damage_reported("EPUB book")
@@ -51,7 +54,8 @@ class _Book:
                 raise ReadProblem("encrypted", "its chapters are locked (DRM); ingest a copy without")
             current = titles.get(part.lower(), current)
             try:
-                chapter = html.read(self._container.read(part, _CHAPTER_BYTES), part)
+                data = self._container.read(part, _CHAPTER_BYTES)
+                chapter = html.read(data, part)
             except (KeyError, etree.LxmlError):
                 unread += 1
             except ReadProblem as problem:
@@ -59,17 +63,16 @@ class _Book:
                     raise
                 unread += problem.code != "empty"
             else:
-                self._append(chapter, current)
+                self._append(chapter, _page_title(data), current)
         return unread
 
-    def _append(self, chapter: Extracted, title: str) -> None:
+    def _append(self, chapter: Extracted, page_title: str, title: str) -> None:
         """Add a chapter under its own headings; `title` of the contents stands in where it has none."""
-        page_title = chapter.marks[0].heading if chapter.marks and chapter.marks[0].start == 0 else None
-        fallback = title or (page_title if page_title != self._title else None) or None
-        if page_title is None:
+        fallback = title or (page_title if page_title != self._title else "") or None
+        if not (chapter.marks and chapter.marks[0].start == 0):
             self.builder.blank_line()
             self.builder.mark(heading=fallback)
-        paths = (_without(mark.heading, page_title) or fallback for mark in chapter.marks)
+        paths = (_without(mark.heading or "", page_title) or fallback for mark in chapter.marks)
         marks = tuple(replace(mark, heading=path) for mark, path in zip(chapter.marks, paths, strict=True))
         self.builder.append(replace(chapter, marks=marks))
 
@@ -98,11 +101,15 @@ class _Book:
         return titles
 
 
-def _without(heading: str | None, page_title: str | None) -> str:
-    """A path of headings less the title of its page, which is mostly the book's or a file's name."""
-    if heading is None or heading == page_title:
-        return ""
-    return heading.removeprefix(f"{page_title} > ") if page_title else heading
+def _page_title(data: bytes) -> str:
+    """What the chapter's own <title> says: mostly the book's name or a file's."""
+    found = _TITLE.search(data[:20_000])
+    return one_line(unescape(found[1].decode("utf-8", "replace"))) if found else ""
+
+
+def _without(heading: str, page_title: str) -> str:
+    """A path of headings less the title of its page."""
+    return "" if heading == page_title else heading.removeprefix(f"{page_title} > ")
 
 
 def _package_part(container: Container) -> str:

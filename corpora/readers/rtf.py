@@ -83,6 +83,7 @@ class _Reader:
         self._ends_early = bool(self._stack)
         self._end_paragraph()
         self._end_table()
+        self._end_notes()
 
     def build(self) -> Extracted:
         if not self._builder.length:
@@ -261,7 +262,8 @@ class _Reader:
     def _end_row(self) -> None:
         rest = one_line(self._taken("body"))
         self._rows.append([*self._cells, *([rest] if rest else [])])
-        self._cells = []
+        self._rows += [[note] for note in self._notes]
+        self._cells, self._notes = [], []
 
     def _end_paragraph(self) -> None:
         if self._group.target not in {"body", "silent"}:
@@ -285,7 +287,6 @@ class _Reader:
             self._end_row()
         self._builder.block(rows_text(self._rows))
         self._rows = []
-        self._end_notes()
 
     def _end_notes(self) -> None:
         for note in self._notes:

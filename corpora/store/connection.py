@@ -67,6 +67,16 @@ def read_only(folder: Path) -> StorageError:
     )
 
 
+def not_writable(folder: Path) -> AssistantError:
+    """Why a library that can be read cannot be written: permissions, or what SQLite says."""
+    if os.access(folder, os.W_OK) and os.access(folder / DATABASE, os.W_OK):
+        try:
+            connect(folder).close()
+        except sqlite3.Error as error:
+            return _in_words(error, folder)
+    return read_only(folder)
+
+
 def _free_megabytes(folder: Path) -> int:
     with suppress(OSError):
         return shutil.disk_usage(folder).free // 1_000_000

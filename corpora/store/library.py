@@ -22,7 +22,7 @@ from typing import Any
 from corpora.errors import StorageError
 from corpora.records import Document, Extracted, Mark, Passage, Span, indexed_text
 from corpora.store import schema
-from corpora.store.connection import DATABASE, Access, access_to, read_only, refuse_foreign, translated
+from corpora.store.connection import DATABASE, Access, access_to, not_writable, refuse_foreign, translated
 from corpora.store.database import Database
 from corpora.store.glob import compile_glob
 from corpora.store.guard import held
@@ -71,7 +71,7 @@ class Library(Database):
         if not named:
             refuse_foreign(folder)
         if writable and access is not Access.WRITE:
-            raise read_only(folder)
+            raise not_writable(folder)
         ensure_current(folder, access)
         return cls(folder, access)
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from safetensors import safe_open
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+from index.weights.mapped import mapped_tensors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,16 +29,16 @@ class NumpyBert:
         self._blas = ThreadpoolController()
         self._heads: int = config["num_attention_heads"]
         self._epsilon: float = config["layer_norm_eps"]
-        self._file = safe_open(str(folder / "model.safetensors"), framework="np")
-        self._words = self._file.get_slice("embeddings.word_embeddings.weight")
-        self._positions = self._file.get_slice("embeddings.position_embeddings.weight")
-        self._type = self._tensor("embeddings.token_type_embeddings.weight")[0]
+        self._tensors = mapped_tensors(folder / "model.safetensors")
+        self._words = self._tensors["embeddings.word_embeddings.weight"]
+        self._positions = self._tensors["embeddings.position_embeddings.weight"]
+        self._type = self._tensors["embeddings.token_type_embeddings.weight"][0]
         self._norm = self._pair("embeddings.LayerNorm")
         self._layers = [self._layer(f"encoder.layer.{n}") for n in range(config["num_hidden_layers"])]
 
     def encode(self, ids: Sequence[int]) -> Array:
         """The mean of the last hidden states of one text, scaled to length 1; shape (hidden,)."""
-        words = np.concatenate([self._words[i : i + 1] for i in ids]).astype(np.float32)
+        words = self._words[list(ids)].astype(np.float32)
         x = _layer_norm(words + self._positions[: len(ids)] + self._type, *self._norm, self._epsilon)
         with self._blas.limit(limits=1, user_api="blas"):  # so little work is slower on two threads
             for layer in self._layers:
@@ -69,10 +70,7 @@ class NumpyBert:
         return {name: self._pair(f"{prefix}.{name}") for name in names}
 
     def _pair(self, name: str) -> tuple[Array, Array]:
-        return self._tensor(f"{name}.weight"), self._tensor(f"{name}.bias")
-
-    def _tensor(self, name: str) -> Array:
-        return cast("Array", self._file.get_tensor(name).astype(np.float32, copy=False))
+        return self._tensors[f"{name}.weight"], self._tensors[f"{name}.bias"]
 
 
 def _linear(x: Array, pair: tuple[Array, Array]) -> Array:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from index.encoders.tokens import TokenReader, refuse_longer
 from index.weights import CATALOGUE
+from index.weights.pieces import PIECES, SPECIAL, UnigramReader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +29,7 @@ class Recipe:
     query_prefix: str = ""
     passage_prefix: str = ""
     dimension: int = 384
+    version: int = 1  # counts up when the same weights would give other vectors
 
 
 RECIPES = {
@@ -50,7 +52,8 @@ class EmbeddedEncoder:
     def fingerprint(self) -> str:
         """Of the weights, the prefixes and the pooling (mean, then unit length)."""
         recipe = self._recipe
-        parts = (CATALOGUE[self.name].identity, recipe.query_prefix, recipe.passage_prefix, "mean", "unit")
+        weights = f"{CATALOGUE[self.name].members[0].sha256}:{recipe.version}"
+        parts = (weights, recipe.query_prefix, recipe.passage_prefix, "mean", "unit")
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -75,7 +78,7 @@ class EmbeddedEncoder:
         """One unit vector, without torch. A question over `max_tokens` is read in windows, none of it cut."""
         import numpy as np
 
-        windows = self._windows(self._query_ids([text])[0])
+        windows = self._windows(self._single_ids(self._recipe.query_prefix + text))
         rows = np.stack([self._single.encode(window) for window in windows])
         row: NDArray[np.float32] = _joined(rows, [windows])[0]
         return row
@@ -90,6 +93,16 @@ class EmbeddedEncoder:
 
     def _query_ids(self, texts: Sequence[str]) -> list[list[int]]:
         return self._tokens.ids([self._recipe.query_prefix + text for text in texts])
+
+    def _single_ids(self, text: str) -> list[int]:
+        """As `_tokens.ids` of one text, without loading a large vocabulary where it is mapped."""
+        if self._pieces is None or any(token in text for token in SPECIAL):
+            return self._tokens.ids([text])[0]
+        return self._pieces.ids(text)
+
+    @cached_property
+    def _pieces(self) -> UnigramReader | None:
+        return UnigramReader(self._folder) if (self._folder / PIECES).is_file() else None
 
     @cached_property
     def _tokens(self) -> TokenReader:

@@ -93,7 +93,7 @@ class SentenceEncoder:
         return self.encode_queries([text])[0]
 
     def _encode(self, texts: Sequence[str], kind: str) -> NDArray[np.float32]:
-        rows = self._model.encode(
+        rows: NDArray[np.float32] = self._model.encode(
             list(texts),
             prompt=self._prompts[kind] or None,
             normalize_embeddings=True,

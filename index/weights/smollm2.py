@@ -133,7 +133,7 @@ def bfloat16_bytes(values: NDArray[np.float32]) -> bytes:
     """float32 rounded to the nearest bfloat16 (ties to even), little-endian."""
     bits = np.ascontiguousarray(values, dtype="<f4").view("<u4")
     rounded = bits + 0x7FFF + ((bits >> 16) & 1)
-    return (rounded >> 16).astype("<u2").tobytes()
+    return bytes((rounded >> 16).astype("<u2").tobytes())
 
 
 def _full_name(name: str) -> str:

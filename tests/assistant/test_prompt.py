@@ -107,20 +107,29 @@ def test_plain_brackets_and_comparisons_stay_readable() -> None:
 
 def test_what_does_not_fit_is_reported_and_order_is_kept() -> None:
     passages = [passage(1, "a " * 50), passage(2, "b " * 500), passage(3, "c")]
-    prompt = render("Why?", passages, count_tokens=count, limit=250)
+    prompt = render("Why?", passages, count_tokens=count, limit=300)
     assert (prompt.included, prompt.left_out) == (1, 2)
-    assert prompt.tokens == count(prompt.messages) <= 250
+    assert prompt.tokens == count(prompt.messages) <= 300
     assert "[2]" not in prompt.messages[-1].content
 
 
 def test_a_question_over_the_limit_names_its_tokens_and_the_limit() -> None:
-    with pytest.raises(UsageError, match=r"is \d{3,} tokens .* limit is 100") as caught:
-        render("why " * 400, [], count_tokens=count, limit=100)
+    with pytest.raises(UsageError, match=r"is \d{3,} tokens .* limit is 200") as caught:
+        render("why " * 400, [], count_tokens=count, limit=200)
     assert caught.value.exit_code == 2
     with pytest.raises(UsageError, match="limit is 100"):
         render_closed_book("why " * 400, count_tokens=count, limit=100)
     with pytest.raises(UsageError, match="with one passage"):
-        render("why?", [passage(1, "b " * 500)], count_tokens=count, limit=200)
+        render("why?", [passage(1, "b " * 500)], count_tokens=count, limit=300)
+
+
+def test_the_examples_have_the_form_of_the_question() -> None:
+    messages = render("How high?", [passage(1, "x")], count_tokens=count, limit=1000).messages
+    assert [message.role for message in messages] == ["system", *["user", "assistant"] * 2, "user"]
+    for message in messages[1::2]:
+        assert own_lines(message.content)[0].startswith("[1] ")
+        assert own_lines(message.content)[-1] == "Question:"
+    assert all(message.content.endswith("[1]") for message in messages[2:-1:2])
 
 
 def test_the_training_target_is_made_by_the_same_code() -> None:

@@ -72,7 +72,7 @@ def read_set(
 ) -> tuple[list[str], list[str], list[str], list[frozenset[str]]]:
     """Indexed texts of the passages, their documents, the questions, their gold documents."""
     texts, owners = [], []
-    for line in (data / "qa" / f"{name}.docs.jsonl").read_text("utf-8").splitlines():
+    for line in (data / "qa" / f"{name}.docs.jsonl").read_text("utf-8").split("\n")[:-1]:
         row = json.loads(line)
         heading = row["title"] or None
         extracted = Extracted(row["text"], "txt", marks=(Mark(0, None, heading),))
@@ -80,7 +80,7 @@ def read_set(
             texts.append(indexed_text(piece.heading, row["text"][piece.start : piece.end]))
             owners.append(row["doc_id"])
     rows = [
-        json.loads(line) for line in (data / "qa" / f"{name}.questions.jsonl").read_text("utf-8").splitlines()
+        json.loads(line) for line in (data / "qa" / f"{name}.questions.jsonl").read_text("utf-8").split("\n")[:-1]
     ]
     rows = [row for row in rows if row["doc_ids"]]
     return texts, owners, [row["question"] for row in rows], [frozenset(row["doc_ids"]) for row in rows]

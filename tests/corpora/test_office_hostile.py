@@ -144,9 +144,9 @@ def test_tables_within_tables_take_no_quadratic_time() -> None:
 
 
 def test_repeated_cells_of_a_spreadsheet_are_not_unrolled() -> None:
-    office, table = "urn:oasis:names:tc:opendocument:xmlns:office:1.0", "urn:oasis:names:tc:opendocument:xmlns:table:1.0"
-    content = f"""<office:document-content xmlns:office="{office}" xmlns:table="{table}"
-        xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0"><office:body><office:text><table:table>
+    names = ("office", "table", "text")
+    spaces = " ".join(f'xmlns:{n}="urn:oasis:names:tc:opendocument:xmlns:{n}:1.0"' for n in names)
+    content = f"""<office:document-content {spaces}><office:body><office:text><table:table>
         <table:table-row table:number-rows-repeated="1000000"><table:table-cell
         table:number-columns-repeated="1000000"><text:p>x</text:p></table:table-cell></table:table-row>
         </table:table></office:text></office:body></office:document-content>"""
@@ -158,7 +158,8 @@ def sample(kind: str) -> bytes:
     links = "http://schemas.openxmlformats.org/package/2006/relationships"
     office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     if kind == "docx":
-        return packed(word("<w:p><w:r><w:t>One</w:t></w:r></w:p><w:tbl><w:tr><w:tc><w:p/></w:tc></w:tr></w:tbl>"))
+        table = "<w:tbl><w:tr><w:tc><w:p/></w:tc></w:tr></w:tbl>"
+        return packed(word(f"<w:p><w:r><w:t>One</w:t></w:r></w:p>{table}"))
     if kind == "xlsx":
         return packed(
             {
@@ -173,13 +174,14 @@ def sample(kind: str) -> bytes:
     if kind == "epub":
         return packed(
             {
-                "META-INF/container.xml": '<container><rootfiles><rootfile full-path="b.opf"/></rootfiles></container>',
+                "META-INF/container.xml": '<container><rootfile full-path="b.opf"/></container>',
                 "b.opf": '<package><manifest><item id="a" href="a.html" media-type="application/xhtml+xml"/>'
                 '</manifest><spine><itemref idref="a"/></spine></package>',
                 "a.html": "<html><body><h1>Title</h1><p>Words</p></body></html>",
             }
         )
-    return b"{\\rtf1\\ansi{\\fonttbl{\\f0\\fcharset134 S;}}\\f0 One \\'c4\\'e3\\par\\trowd\\intbl a\\cell\\row\\u20320?}"
+    fonts = b"{\\rtf1\\ansi{\\fonttbl{\\f0\\fcharset134 S;}}\\f0 "
+    return fonts + b"One \\'c4\\'e3\\par\\trowd\\intbl a\\cell\\row\\u20320?}"
 
 
 @pytest.mark.parametrize("kind", ["docx", "xlsx", "epub", "rtf"])
