@@ -16,7 +16,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from typer.exceptions import TyperException
 
     from assistant.cli import app
+    from assistant.environment import quiet_third_parties
 
+    quiet_third_parties()
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
     try:

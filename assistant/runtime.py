@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,20 +15,6 @@ if TYPE_CHECKING:
 
     from corpora.store import Library
     from index.encoder import Encoder
-
-
-def quiet_third_parties() -> None:
-    """Switch tracing, telemetry and hub code off, whatever the environment says; before any heavy import."""
-    for name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING_V2"):
-        os.environ[name] = "false"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    os.environ["DISABLE_TELEMETRY"] = "1"
-    os.environ["DO_NOT_TRACK"] = "1"
-    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-    os.environ["TRANSFORMERS_NO_ADVISORY_WARNINGS"] = "1"
-    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-    os.environ["TOKENIZERS_PARALLELISM"] = "true"
-    os.environ["USE_HUB_KERNELS"] = "NO"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +47,6 @@ def opened(library: Path | None, flags: Mapping[str, Any]) -> Iterator[Runtime]:
     from assistant.paths import require_library
     from corpora.store import Library
 
-    quiet_third_parties()
     folder = require_library(library)
     with Library.open(folder, named=library is not None) as opened_library:
         yield Runtime(opened_library, resolve(folder, flags))

@@ -1,13 +1,15 @@
 """One score out of two: the cosine of the meaning and the coverage of the words.
 
-    score = (dense + LEXICAL_WEIGHT * coverage) / (1 + LEXICAL_WEIGHT), in [0, 1]
+    score = (dense + LEXICAL_WEIGHT * coverage ** 1.5) / (1 + LEXICAL_WEIGHT), in [0, 1]
     dense = (cosine - floor) / (1 - floor), cut to [0, 1]
     coverage = BM25 / (the BM25 no passage can exceed for this query), in [0, 1]
 
 Both are absolute: neither looks at what else was found, so that a side that finds nothing good says so, and
 scores compare across queries. Ranks and min-max scaling lose just that: they give a side's best passage full
-marks however bad it is. `floor` is what two unrelated texts have as cosine under the encoder. Measured by
-tests/bench/retrieval.py. Compare Bruch et al., "An Analysis of Fusion Functions for Hybrid Retrieval", 2023.
+marks however bad it is. The power makes half of the words count for a third: a few words in common are mostly
+chance, and leave the order to the cosine. `floor` is the cosine of unrelated texts under the encoder.
+Measured by tests/bench/retrieval.py. Compare Bruch et al., "An Analysis of Fusion Functions for Hybrid
+Retrieval", 2023.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEXICAL_WEIGHT = 1.0
+COVERAGE_POWER = 1.5
 # The E5 family was trained with a temperature of 0.01, which leaves all its cosines between 0.7 and 1.0
 # (so says its model card); encoders trained at the usual 0.05 have unrelated texts near 0.
 _FLOORS = {"multilingual-e5-small": 0.7, "all-minilm-l6-v2": 0.0}
@@ -44,8 +47,8 @@ def fuse(
 ) -> NDArray[np.float64]:
     """Fused scores in [0, 1] of candidates, given each one's cosine and BM25 (0 where no word matched)."""
     dense = dense_score(cosines, floor)
-    coverage = lexical_score(bm25, ceiling)
-    fused: NDArray[np.float64] = (dense + LEXICAL_WEIGHT * coverage) / (1.0 + LEXICAL_WEIGHT)
+    words = lexical_score(bm25, ceiling) ** COVERAGE_POWER
+    fused: NDArray[np.float64] = (dense + LEXICAL_WEIGHT * words) / (1.0 + LEXICAL_WEIGHT)
     return fused
 
 

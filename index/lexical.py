@@ -48,6 +48,8 @@ class LexicalIndex:
             if self._index.schema != self._schema:
                 raise ValueError("the lexical index has another schema")
         self._index.register_tokenizer("words", self._analyzer)
+        # By itself tantivy watches its files from a thread and reloads them; ours never change.
+        self._index.config_reader(reload_policy="manual")
         self._searcher = self._index.searcher()
 
     def __len__(self) -> int:

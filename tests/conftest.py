@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# As `assistant.runtime` does for the program: tests run side by side, and spinning threads starve each other.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -30,8 +33,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 def weights_cache() -> Path:
     """The cache that holds the embedded weights between test runs (downloaded once, hash-checked)."""
     named = os.environ.get("ASSISTANT_TEST_CACHE")
-    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base
+    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 @pytest.fixture()

@@ -31,12 +31,11 @@ class Features:
 
     cosine: float  # of the nearest passage
     coverage: float  # BM25 of the best lexical hit, as a share of the highest possible
-    both: float  # the best passage's fused score
     words: float  # share of the question's words in its best passage
     names: float  # share of its names and numbers in the three best passages; 1 where it has none
 
 
-FIELDS = ("cosine", "coverage", "both", "words", "names")
+FIELDS = ("cosine", "coverage", "words", "names")
 
 
 class Floor:
@@ -75,7 +74,6 @@ def features(question: str, found: Sequence[ScoredPassage], retriever: PassageSo
     return Features(
         cosine=max((hit.dense for hit in found if hit.dense is not None), default=0.0),
         coverage=lexical[0].score if lexical else 0.0,
-        both=max(hit.score for hit in found),
         words=max(share(wanted, each) for each in there),
         names=share(asked.names | asked.numbers, frozenset().union(*there)),
     )

@@ -46,7 +46,7 @@ def load_chat_model(
     OpenAI-compatible server. Raises Missing (exit 8) where it cannot be had, Conflict (exit 5) for an
     adapter of another base, UsageError for a name that cannot be.
     """
-    from assistant.runtime import quiet_third_parties
+    from assistant.environment import quiet_third_parties
 
     quiet_third_parties()
     provider, separator, model = name.partition(":")

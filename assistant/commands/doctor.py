@@ -24,10 +24,8 @@ def doctor(
     from assistant.doctor import examine
     from assistant.output import emit_json
     from assistant.paths import find_library
-    from assistant.runtime import quiet_third_parties
     from assistant.settings import resolve
 
-    quiet_third_parties()
     folder = find_library(library)
     settings = resolve(folder, {"offline": offline or None})
     findings = examine(folder, settings, named=library is not None, deep=deep)

@@ -38,13 +38,11 @@ def ingest(
 ) -> None:
     """Read, chunk, embed and index files and folders; again: sync what has changed."""
     from assistant.paths import find_library, library_to_create
-    from assistant.runtime import quiet_third_parties
     from assistant.settings import resolve
     from assistant.stopping import StopOnSignal
     from corpora.store import Library
     from index.ingest import require_input
 
-    quiet_third_parties()
     folder = library_to_create(library)
     settings = resolve(folder, {"encoder": encoder, "offline": offline or None})
     if find_library(library) is None and not watch:

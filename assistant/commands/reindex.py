@@ -22,7 +22,6 @@ def reindex(
     from assistant.output import emit_json, emit_text
     from assistant.paths import require_library
     from assistant.progress import StageBar
-    from assistant.runtime import quiet_third_parties
     from assistant.settings import resolve
     from assistant.stopping import StopOnSignal
     from assistant.terminal import say
@@ -31,7 +30,6 @@ def reindex(
     from index.reindex import reindex as run
     from index.sync_options import Hooks, IngestOptions
 
-    quiet_third_parties()
     folder = require_library(library)
     settings = resolve(folder, {"encoder": encoder, "offline": offline or None})
     options = IngestOptions(

@@ -119,7 +119,7 @@ class _Linear:
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
         self._bias = bias
-        self._packed = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        self._packed = hasattr(torch.ops.mkldnn, "_linear_pointwise")
         self._weight = (
             torch.ops.mkldnn._reorder_linear_weight(weight, BATCH_TOKENS) if self._packed else weight
         )

@@ -90,17 +90,20 @@ class SentenceEncoder:
 
     def encode_query(self, text: str) -> NDArray[np.float32]:
         """One unit vector. What is over `max_tokens` of a question is not seen by these models."""
-        return self.encode_queries([text])[0]
+        row: NDArray[np.float32] = self.encode_queries([text])[0]
+        return row
 
     def _encode(self, texts: Sequence[str], kind: str) -> NDArray[np.float32]:
-        rows: NDArray[np.float32] = self._model.encode(
+        import numpy as np
+
+        rows = self._model.encode(
             list(texts),
             prompt=self._prompts[kind] or None,
             normalize_embeddings=True,
             convert_to_numpy=True,
             show_progress_bar=False,
         )
-        return rows.astype("float32", copy=False)
+        return np.asarray(rows, np.float32)
 
     @cached_property
     def _prompts(self) -> dict[str, str]:
@@ -117,7 +120,10 @@ class SentenceEncoder:
     def _model(self) -> SentenceTransformer:
         import torch
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
 
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         cuda = torch.cuda.is_available()
         half = torch.bfloat16 if cuda and torch.cuda.is_bf16_supported() else torch.float16
         weights: dict[str, Any] = {"use_safetensors": True, "dtype": half if cuda else torch.float32}

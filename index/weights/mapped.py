@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-_KINDS = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "I64": np.dtype("<i8")}
+_KINDS: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "I64": np.dtype("<i8")}
 
 
 def mapped_tensors(path: Path) -> dict[str, Any]:

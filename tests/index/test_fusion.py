@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from index.fusion import dense_score, estimated_floor, fuse, known_floor, lexical_score
 
 
-def test_fused_score_is_the_mean_of_both_sides_at_equal_weights() -> None:
+def test_fused_score_is_the_mean_of_cosine_and_powered_coverage() -> None:
     fused = fuse(np.array([0.6]), np.array([5.0]), ceiling=20.0, floor=0.0)
-    assert fused[0] == pytest.approx((0.6 + 0.25) / 2)
+    assert fused[0] == pytest.approx((0.6 + 0.25**1.5) / 2)
 
 
 @given(

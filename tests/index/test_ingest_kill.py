@@ -83,11 +83,11 @@ class Ingest:
     def __init__(self, base: Path, command: list[str]) -> None:
         self.base = base
         self.folder = base / ".assistant"
-        self._command = command
+        self.command = command
 
     def start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            self._command, cwd=self.base, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ
+            self.command, cwd=self.base, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ
         )
 
     def finish(self) -> float:
@@ -193,3 +193,27 @@ def test_sixty_kills_of_the_real_command_lose_and_double_nothing(
             documents = 0
     ingest.finish()
     compare(ingest, expected_hash, expected)
+
+
+@pytest.mark.slow()
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("call", ["fsync", "fdatasync", "rename", "unlink", "ftruncate", "mkdir"])
+def test_a_kill_at_every_call_that_orders_writes_leaves_no_trace(tmp_path: Path, call: str) -> None:
+    """White box: strace kills at the k-th such call, for every k (as SQLite and ALICE test)."""
+    if shutil.which("strace") is None:
+        pytest.skip("needs strace")
+    make_files(tmp_path / "docs", 5, seed=4)
+    ingest = driven(tmp_path)
+    _, expected_hash, expected = undisturbed(ingest)
+    for k in range(1, 200):
+        shutil.rmtree(ingest.folder, ignore_errors=True)
+        inject = ["-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={k}"]
+        killed = Ingest(tmp_path, ["strace", "-f", "-o", "/dev/null", *inject, *ingest.command]).start()
+        killed.communicate(timeout=120)
+        if killed.returncode == 0:
+            assert k > 1, f"{call} is never called"
+            return
+        ingest.check()
+        ingest.finish()
+        compare(ingest, expected_hash, expected)
+    raise AssertionError("no end of calls")

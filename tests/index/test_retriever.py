@@ -49,9 +49,8 @@ def put(library: Library, path: str, *lines: str, heading: str | None = None, ki
         pieces.append(Piece(at, at + len(line), number, number, None, heading))
         at += len(line) + 1
     vectors = WordEncoder().encode_passages([indexed_text(heading, line) for line in lines]).astype("<f4")
-    document = NewDocument(
-        path, Extracted(text, kind), f"{zlib.crc32(text.encode()):064x}", Stat(1, 1), pieces, vectors.tobytes()
-    )
+    sha256 = f"{zlib.crc32(text.encode()):064x}"
+    document = NewDocument(path, Extracted(text, kind), sha256, Stat(1, 1), pieces, vectors.tobytes())
     with library.write() as writer:
         writer.put_document(document)
 
