@@ -51,21 +51,22 @@ _SYSTEM: dict[Language, str] = {
 _CLOSED_BOOK: dict[Language, str] = {"en": "Answer the question briefly.", "zh": "请简短回答问题。"}
 _QUESTION: dict[Language, str] = {"en": "Question:", "zh": "问题："}
 
-# Two answered questions in front of the real one. Measured on 60 SQuAD questions with their gold passage, base
-# SmolLM2-135M: without them F1 0.10, with one 0.15, with these 0.24, with whole sentences as answers 0.16; an
-# example of a refusal makes that model refuse 54-86 % of what it could answer, so there is none.
+# Two answered questions in front of the real one. Measured on 60 SQuAD questions with their gold passage and
+# the base SmolLM2-135M: without them F1 0.10, with one 0.15, with these 0.24, with whole sentences as answers
+# 0.16. An example of a refusal makes that model refuse 54-86 % of what it could answer, so there is none.
 _EXAMPLES: dict[Language, tuple[tuple[str, str, str, str], ...]] = {
     "en": (
         (
             "harbour.md",
-            "The harbour of Brannock is guarded by a lighthouse. It was built in 1874 by the engineer Anna Kerr "
-            "and is 31 metres high.",
+            "The harbour of Brannock is guarded by a lighthouse. It was built in 1874 by the engineer "
+            "Anna Kerr and is 31 metres high.",
             "When was the lighthouse built?",
             "1874",
         ),
         (
             "ferries.md",
-            "Two ferries cross the bay every hour in summer. A ticket costs four euros, and bicycles travel free.",
+            "Two ferries cross the bay every hour in summer. A ticket costs four euros, and bicycles travel "
+            "free.",
             "What does a ticket for the ferry cost?",
             "four euros",
         ),
@@ -96,7 +97,10 @@ _CONTROL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class RenderedPrompt:
-    """Messages to send; the last is the question. Passages [1]..[included] are in them, `left_out` did not fit; `tokens` in all."""
+    """Messages to send, `tokens` in all; the last one asks the question.
+
+    Passages [1]..[included] are in them, `left_out` did not fit.
+    """
 
     messages: tuple[Message, ...]
     language: Language

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-LEXICAL_WEIGHT = 1.0
+LEXICAL_WEIGHT = 1.2
 COVERAGE_POWER = 1.5
 # The E5 family was trained with a temperature of 0.01, which leaves all its cosines between 0.7 and 1.0
 # (so says its model card); encoders trained at the usual 0.05 have unrelated texts near 0.

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from corpora.errors import NothingToDo
+from corpora.errors import Busy, NothingToDo
+from corpora.readers.detect import is_source_code
 from corpora.records import SkipCode
 from corpora.store import Library, SkippedFile
 from corpora.walk import walk
@@ -23,8 +25,8 @@ from index.sync_options import Hooks, IngestOptions
 from index.sync_plan import Plan, make_plan, resolve_roots
 from index.sync_run import Run, wrong_encoder
 
-# Nothing of a supported type has failed: there was nothing to read in the first place.
-_HARMLESS: frozenset[SkipCode] = frozenset({"unsupported", "empty", "not_a_file", "outside_root"})
+# No file of a supported type has failed: these are no such files.
+_HARMLESS: frozenset[SkipCode] = frozenset({"unsupported", "not_a_file", "outside_root"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +99,10 @@ def ingest(
         outcome = Run(library, options, hooks, reader).run(plan.reads)
         run = time.perf_counter()
         if library.generation != before and not outcome.stopped:
-            from index.cache import refresh  # faiss and tantivy, not needed where nothing changed
-
-            refresh(library)
+            _refresh_caches(library)
     documents, passages = library.counts()
     skipped = sorted(plan.skipped + outcome.skipped, key=lambda skip: skip.path)
-    failed = any(skip.code not in _HARMLESS | {"vanished"} for skip in plan.skipped)
+    failed = any(is_failure(skip) and skip.code != "vanished" for skip in plan.skipped)
     ended = time.perf_counter()
     return IngestReport(
         added=outcome.added,
@@ -111,7 +111,7 @@ def ingest(
         removed=len(plan.removals),
         renamed=len(plan.renames),
         skipped=tuple(skipped),
-        failed=failed or any(skip.code not in _HARMLESS for skip in outcome.skipped),
+        failed=failed or any(map(is_failure, outcome.skipped)),
         planned=len(plan.reads),
         stopped=outcome.stopped,
         documents=documents,
@@ -120,6 +120,20 @@ def ingest(
         seconds=ended - began,
         stages={"plan": planned - began, **outcome.seconds, "refresh": ended - run},
     )
+
+
+def is_failure(skip: SkippedFile) -> bool:
+    """Whether a file of a supported type gave no text. Source code may be empty: `__init__.py` often is."""
+    if skip.code == "empty":
+        return skip.stat.size > 0 or not is_source_code(skip.path)
+    return skip.code not in _HARMLESS
+
+
+def _refresh_caches(library: Library) -> None:
+    from index.cache import refresh  # faiss and tantivy, not needed where nothing changed
+
+    with suppress(Busy):  # another process is at it; a search makes up for what is still missing
+        refresh(library)
 
 
 def _apply(library: Library, plan: Plan) -> None:

@@ -126,7 +126,9 @@ def title_of(passage: Passage) -> str:
     return f"{re.sub(r'[_/.-]', ' ', passage.path)} {passage.heading or ''}"
 
 
-def _cite(number: int, segment: str, whole: str, question: str, passages: Sequence[Passage]) -> Citation | None:
+def _cite(
+    number: int, segment: str, whole: str, question: str, passages: Sequence[Passage]
+) -> Citation | None:
     if not 1 <= number <= len(passages):
         return None
     passage = passages[number - 1]

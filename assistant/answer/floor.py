@@ -41,7 +41,9 @@ FIELDS = ("cosine", "coverage", "words", "names")
 class Floor:
     """Decides whether the passages found may hold an answer."""
 
-    def __init__(self, retriever: PassageSource, weights: dict[str, float], bias: float, threshold: float) -> None:
+    def __init__(
+        self, retriever: PassageSource, weights: dict[str, float], bias: float, threshold: float
+    ) -> None:
         self._retriever = retriever
         self._weights = weights
         self._bias = bias

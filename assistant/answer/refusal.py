@@ -23,7 +23,8 @@ _UNDECIDED = 100  # letters that an answer with such an opening is held back
 _OPENINGS = [
     _NOISE.sub("", opening)
     for opening in (
-        *(f"{the}{of}{what}" for the in ("the", "these", "those", "your") for of in ("", "provided", "given", "available")
+        *(f"{the}{of}{what}" for the in ("the", "these", "those", "your")
+          for of in ("", "provided", "given", "available")
           for what in ("passage", "document", "context", "information", "text", "source")),
         *("i found no", "i find no", "i could not", "i couldn't", "i cannot", "i can't", "i could find no"),
         *(f"{the}{what}" for the in ("您的", "你的", "") for what in ("文档", "段落", "文中", "资料")),

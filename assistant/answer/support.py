@@ -22,10 +22,12 @@ SHORT_CLAIM = 4  # words; shorter claims lean on the question
 _FRAGMENT = 2  # words; fewer are no sentence
 _LONGEST_WINDOW = 3  # sentences
 
-_CLAUSE = re.compile(r"[.!?](?=\s)|[。！？\n,;:，；：、—–()（）]|\b(?:but|although|though|while|whereas|which|because|however)\b|但")
+_CLAUSE = re.compile(
+    r"[.!?](?=\s)|[。！？\n,;:，；：、—–()（）]|\b(?:but|although|though|while|whereas|which|because|however)\b|但"
+)
 _ANAPHOR = re.compile(
-    r"(?:He|She|It|They|His|Her|Hers|Its|Their|This|These|That|Those|Such|The|There|Here|In this|At this|Both)\b"
-    r"|[他她它其这這那该該此]"
+    r"(?:He|She|It|They|His|Her|Hers|Its|Their|This|These|That|Those|Such|The|There|Here|Both)\b"
+    r"|(?:In|At) this\b|[他她它其这這那该該此]"
 )
 
 
@@ -102,7 +104,9 @@ def _score(claim: Claim, window: str, about: Words) -> float:
     said = share(claim.said.terms, known)
     if said < (1.0 if len(claim.said.terms) <= 2 else CLAIM_SHARE):
         return 0.0
-    asked = share(claim.asked.terms | claim.asked.numbers, known | there.numbers | claim.said.terms | about.terms)
+    asked = share(
+        claim.asked.terms | claim.asked.numbers, known | there.numbers | claim.said.terms | about.terms
+    )
     if claim.short and asked < QUESTION_SHARE:
         return 0.0
     if negated(_clause(claim, window)) != claim.denies:
@@ -111,7 +115,7 @@ def _score(claim: Claim, window: str, about: Words) -> float:
 
 
 def _clause(claim: Claim, window: str) -> str:
-    """The clause of the window that shares most with the claim, then with the question, then speaks against."""
+    """The clause that shares most with the claim, then with the question, then speaks against the claim."""
 
     def shared(part: str) -> tuple[int, int, bool]:
         read = words(part)

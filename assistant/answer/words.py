@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 from index.stopwords import CUTS, ENGLISH, SINGLE
 
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff"
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff"
+)
 _TOKEN = re.compile(rf"(\d+(?:[.,:/]\d+)*)|([{_UNSPACED}]+)|((?:(?![{_UNSPACED}])\w)+)")
 _APOSTROPHE = re.compile("['’](?:s|re|ve|ll|d|m)?\\b")
 _NEGATION = re.compile(
@@ -21,18 +23,19 @@ _NEGATION = re.compile(
     r"|不(?!仅|僅|但|断|斷|同|过|過|久|少|到|只|论|論)|[没沒](?!收)|[未无無](?!来|來|论|論|锡|錫)|并非|並非",
     re.IGNORECASE,
 )
+_UNITS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen"
+)
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _NUMBER_WORDS = {
-    word: str(number)
-    for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-        "sixteen seventeen eighteen nineteen twenty".split()
-    )
-} | {
-    word: str(10 * number)
-    for number, word in enumerate("thirty forty fifty sixty seventy eighty ninety".split(), 3)
+    **{word: str(number) for number, word in enumerate(_UNITS.split())},
+    **{word: str(10 * number) for number, word in enumerate(_TENS.split(), 2)},
 }
-# Measured words of a question that no answer sentence repeats.
-_ASKING = frozenset("many much name called kind type does did long often old tell explain describe list".split())
+# Words of a question that no answer sentence repeats.
+_ASKING = frozenset(
+    "many much name called kind type does did long often old tell explain describe list".split()  # noqa: SIM905
+)
 
 
 @dataclass(frozen=True, slots=True)

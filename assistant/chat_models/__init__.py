@@ -55,7 +55,9 @@ def load_chat_model(
         from index.weights import CATALOGUE
 
         if name in CATALOGUE:
-            raise UsageError(f"{name} runs on this machine; --base-url does not apply.", hint="--model THEIRS")
+            raise UsageError(
+                f"{name} runs on this machine; --base-url does not apply.", hint="--model THEIRS"
+            )
         if adapter is not None:
             raise UsageError("A remote model takes no --adapter; name the tuned model there instead.")
         return load_remote(name, base_url=base_url, offline=offline, max_new_tokens=max_new_tokens)

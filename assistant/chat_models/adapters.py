@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from corpora.errors import Conflict, Missing
 
@@ -50,8 +50,10 @@ def attach_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     try:
         tuned = PeftModel.from_pretrained(model, str(folder), is_trainable=False, local_files_only=True)
     except (RuntimeError, ValueError, KeyError, OSError) as error:
-        raise Conflict(f"The adapter in {folder} does not fit the model: {error}", code="wrong_base") from error
-    return tuned  # type: ignore[no-any-return]
+        raise Conflict(
+            f"The adapter in {folder} does not fit the model: {error}", code="wrong_base"
+        ) from error
+    return cast("PreTrainedModel", tuned)  # it answers as the model it wraps
 
 
 def _config(folder: Path) -> dict[str, Any]:

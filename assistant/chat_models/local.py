@@ -115,9 +115,7 @@ class LocalChatModel(BaseChatModel):
         else:
             if rest := growing.rest():
                 yield _chunk(rest, run_manager)
-        usage = UsageMetadata(
-            input_tokens=len(ids), output_tokens=written, total_tokens=len(ids) + written
-        )
+        usage = UsageMetadata(input_tokens=len(ids), output_tokens=written, total_tokens=len(ids) + written)
         yield ChatGenerationChunk(message=AIMessageChunk(content="", usage_metadata=usage))
 
     def _generate(
@@ -141,7 +139,9 @@ class LocalChatModel(BaseChatModel):
 
         weights = self._weights
         if len(ids) >= weights.context:
-            raise UsageError(f"The prompt is {len(ids)} tokens; the limit is {weights.context} with this model.")
+            raise UsageError(
+                f"The prompt is {len(ids)} tokens; the limit is {weights.context} with this model."
+            )
         limit = min(limit, weights.context - len(ids))
         self._cancelled.clear()
         device = weights.model.device
@@ -169,7 +169,9 @@ class LocalChatModel(BaseChatModel):
 
 
 @lru_cache(maxsize=64)
-def _cached_pieces(source: str, strings: tuple[tuple[str, str], ...], roles: tuple[str, ...]) -> tuple[str, ...]:
+def _cached_pieces(
+    source: str, strings: tuple[tuple[str, str], ...], roles: tuple[str, ...]
+) -> tuple[str, ...]:
     return tuple(ChatTemplate(source, dict(strings)).pieces(roles))
 
 

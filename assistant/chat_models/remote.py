@@ -45,7 +45,9 @@ def load_remote(name: str, *, base_url: str | None, offline: bool, max_new_token
     key_variable = _KEYS.get(provider, "OPENAI_API_KEY")
     key = os.environ.get(key_variable)
     if not key and provider == "openai" and base_url is None:
-        raise Missing(f"{name} needs a key in {key_variable}.", hint=f"export {key_variable}=KEY", code="no_key")
+        raise Missing(
+            f"{name} needs a key in {key_variable}.", hint=f"export {key_variable}=KEY", code="no_key"
+        )
     _announce(host)
     from langchain_openai import ChatOpenAI
     from pydantic import SecretStr
@@ -85,10 +87,14 @@ def remote_errors(name: str) -> Iterator[None]:
         yield
     except openai.APIConnectionError as error:
         raise Missing(
-            f"{name} cannot be reached: {error.__cause__ or error}.", hint="is the server running?", code="remote_failed"
+            f"{name} cannot be reached: {error.__cause__ or error}.",
+            hint="is the server running?",
+            code="remote_failed",
         ) from error
     except openai.APIStatusError as error:
-        raise Missing(f"{name} answered {error.status_code}: {error.message}", code="remote_failed") from error
+        raise Missing(
+            f"{name} answered {error.status_code}: {error.message}", code="remote_failed"
+        ) from error
     except openai.OpenAIError as error:
         raise Missing(f"{name} failed: {error}", code="remote_failed") from error
 
@@ -96,7 +102,9 @@ def remote_errors(name: str) -> Iterator[None]:
 def _host(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"{url} is no http(s) address of a server.", hint="--base-url http://localhost:8000/v1")
+        raise UsageError(
+            f"{url} is no http(s) address of a server.", hint="--base-url http://localhost:8000/v1"
+        )
     if parts.username or parts.password:
         raise Conflict("Keys belong into an environment variable, not into the address.", code="key_in_url")
     return parts.hostname

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 _REMOTE_CONTEXT = 8192  # of a server that does not say; passages of one question are far less
 _LAST_LATIN = 0x24F
-_TOKENS_A_BYTE = 0.38  # above this, a tokenizer has not learned the script: English 0.23, Qwen on Chinese 0.25
+_TOKENS_A_BYTE = (
+    0.38  # above this, a tokenizer has not learned the script: English 0.23, Qwen on Chinese 0.25
+)
 
 
 def stream_text(
@@ -22,7 +24,11 @@ def stream_text(
     """Pieces of the reply, each with the usage so far where the model tells it. Raises Missing (exit 8)."""
     from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-    kinds: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
+    kinds: dict[str, type[BaseMessage]] = {
+        "system": SystemMessage,
+        "user": HumanMessage,
+        "assistant": AIMessage,
+    }
     turns = [kinds[message.role](content=message.content) for message in messages]
     local: dict[str, Any] = {"max_new_tokens": max_new_tokens} if hasattr(model, "text_tokens") else {}
     with _errors(model):

@@ -70,7 +70,5 @@ class GrowingText:
 
     def _decode(self, ids: Sequence[int]) -> str:
         return str(
-            self._tokenizer.decode(
-                list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
-            )
+            self._tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
         )

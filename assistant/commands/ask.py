@@ -9,21 +9,25 @@ import typer
 from assistant.commands.options import JsonOption, LibraryOption, OfflineOption
 
 
-def ask(
+def ask(  # noqa: PLR0913, PLR0917 - an argument for each flag
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question; - reads it from stdin.")],
     k: Annotated[int | None, typer.Option("-k", min=1, help="Passages to retrieve.")] = None,
     within: Annotated[
         str | None, typer.Option("--in", metavar="GLOB", help="Only documents whose path matches.")
     ] = None,
-    type_: Annotated[str | None, typer.Option("--type", metavar="T", help="Only documents of this type.")] = None,
+    type_: Annotated[
+        str | None, typer.Option("--type", metavar="T", help="Only documents of this type.")
+    ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", metavar="M", help="Name, hub id, folder, openai:M, ollama:M, vllm:M.")
+        str | None,
+        typer.Option("--model", metavar="M", help="Name, hub id, folder, openai:M, ollama:M, vllm:M."),
     ] = None,
     adapter: Annotated[
         str | None, typer.Option("--adapter", metavar="NAME|none", help="Adapter of the model.")
     ] = None,
     base_url: Annotated[
-        str | None, typer.Option("--base-url", metavar="URL", help="OpenAI-compatible server that has the model.")
+        str | None,
+        typer.Option("--base-url", metavar="URL", help="OpenAI-compatible server that has the model."),
     ] = None,
     no_retrieval: Annotated[
         bool, typer.Option("--no-retrieval", help="Ask the model alone, without documents.")

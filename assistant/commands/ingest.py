@@ -186,11 +186,15 @@ def _say_skipped(skipped: tuple[SkippedFile, ...]) -> None:
     """The skipped files by reason code: failures by name, files of other types only counted."""
     from assistant.terminal import clean_line, say
 
-    by_code: dict[SkipCode, list[SkippedFile]] = {}
-    for skip in skipped:
-        by_code.setdefault(skip.code, []).append(skip)
-    counted = {code: files for code, files in by_code.items() if code in ("unsupported", "empty")}
-    named = [skip for code in sorted(set(by_code) - set(counted)) for skip in by_code[code]]
+    from index.ingest import is_failure
+
+    counted: dict[SkipCode, list[SkippedFile]] = {}
+    named: list[SkippedFile] = []
+    for skip in sorted(skipped, key=lambda skip: skip.code):
+        if skip.code in ("unsupported", "empty") and not is_failure(skip):
+            counted.setdefault(skip.code, []).append(skip)
+        else:
+            named.append(skip)
     for skip in named[:_SKIPPED_LINES]:
         say(f"skipped {clean_line(skip.path)}: {clean_line(skip.reason)} ({skip.code})")
     if len(named) > _SKIPPED_LINES:

@@ -100,6 +100,11 @@ def _refuse_known_binaries(data: bytes) -> None:
         raise ReadProblem("unsupported", f"{what}: not a type that is read")
 
 
+def is_source_code(name: str) -> bool:
+    """Whether the suffix alone says that a text file is source code."""
+    return PurePath(name).suffix.lower().lstrip(".") in _CODE_SUFFIXES
+
+
 def _text_kind(data: bytes, suffix: str) -> str:
     kind = _TEXT_SUFFIXES.get(suffix) or ("code" if suffix in _CODE_SUFFIXES else None)
     if kind is None and not is_plain_text(data):

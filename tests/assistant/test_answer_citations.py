@@ -19,10 +19,20 @@ CHINESE = "布兰诺克港有一座灯塔。它由安娜·克尔于1874年建造
 
 def passage(number: int, text: str, *, start: int = 100, line: int = 10, page: int | None = None) -> Passage:
     return Passage(
-        rowid=number, id=f"id{number}", document_id="d", path=f"docs/{number}.md", kind="md", ordinal=number,
-        start=start, end=start + len(text), line_start=line, line_end=line + text.count("\n"), page=page,
-        heading=None, text=text,
-    )  # fmt: skip
+        rowid=number,
+        id=f"id{number}",
+        document_id="d",
+        path=f"docs/{number}.md",
+        kind="md",
+        ordinal=number,
+        start=start,
+        end=start + len(text),
+        line_start=line,
+        line_end=line + text.count("\n"),
+        page=page,
+        heading=None,
+        text=text,
+    )
 
 
 PASSAGES = [passage(1, HARBOUR), passage(2, FERRY), passage(3, CHINESE)]
@@ -105,7 +115,9 @@ def test_two_sentences_count_as_one_only_when_the_second_refers_back() -> None:
     text = "Bell invented the telephone. Edison invented the phonograph in 1877."
     assert find_evidence(read_claim("Edison invented the telephone.", "Who invented it?"), text, "") is None
     linked = "Edison was an inventor from Ohio. He invented the phonograph in 1877."
-    assert find_evidence(read_claim("Edison invented the phonograph in 1877.", "Who?"), linked, "") is not None
+    assert (
+        find_evidence(read_claim("Edison invented the phonograph in 1877.", "Who?"), linked, "") is not None
+    )
 
 
 @pytest.mark.parametrize("marker", ["[1]", "【1】", "[1, 1]", "[１]"])
@@ -167,6 +179,8 @@ def test_split_answer_keeps_every_character(text: str, pieces: list[str]) -> Non
 
 def test_a_checker_adds_up_what_it_saw() -> None:
     checker = CitationChecker("When was the lighthouse built?", PASSAGES)
-    shown = "".join(checker.check(p) for p in split_answer("It was built in 1874 [1]. It has a red door [1]."))
+    shown = "".join(
+        checker.check(p) for p in split_answer("It was built in 1874 [1]. It has a red door [1].")
+    )
     assert shown == "It was built in 1874 [1]. It has a red door."
     assert (checker.dropped, checker.supported, len(checker.citations)) == (1, False, 1)

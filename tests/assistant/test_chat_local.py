@@ -77,7 +77,9 @@ def test_streaming_and_invoking_give_the_same_text_and_exact_usage(model: LocalC
     assert 0 < usage["output_tokens"] <= 24
 
 
-@pytest.mark.parametrize("text", ["Ünïcödé 中文字 😀👩‍👩‍👧 done", " two  blanks\n\nand\tlines", "1,874 in (brackets)."])
+@pytest.mark.parametrize(
+    "text", ["Ünïcödé 中文字 😀👩‍👩‍👧 done", " two  blanks\n\nand\tlines", "1,874 in (brackets)."]
+)
 def test_text_grows_without_loss_whatever_the_tokens(model: LocalChatModel, text: str) -> None:
     from assistant.chat_models.tokens import GrowingText
 

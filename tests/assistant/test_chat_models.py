@@ -47,7 +47,11 @@ def test_the_first_use_of_a_host_says_where_the_text_goes(
 
 def test_offline_allows_this_machine_and_nothing_else() -> None:
     assert load_chat_model("ollama:m", offline=True)
-    for name, url in (("openai:gpt-4o", None), ("m", "http://192.168.1.5:8000/v1"), ("anthropic:claude", None)):
+    for name, url in (
+        ("openai:gpt-4o", None),
+        ("m", "http://192.168.1.5:8000/v1"),
+        ("anthropic:claude", None),
+    ):
         with pytest.raises(Missing) as caught:
             load_chat_model(name, base_url=url, offline=True)
         assert (caught.value.exit_code, caught.value.code) == (8, "offline")
@@ -55,9 +59,17 @@ def test_offline_allows_this_machine_and_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     ("host", "local"),
-    [("localhost", True), ("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost.example.org", False),
-     ("10.0.0.1", False), ("0.0.0.0", False), ("example.org", False)],  # noqa: S104
-)  # fmt: skip
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("localhost.example.org", False),
+        ("10.0.0.1", False),
+        ("0.0.0.0", False),
+        ("example.org", False),
+    ],
+)
 def test_loopback(host: str, local: bool) -> None:
     assert is_loopback(host) is local
 
@@ -122,9 +134,13 @@ TRACING = (
 
 def test_tracing_and_telemetry_are_off_whatever_the_environment_says() -> None:
     environment = os.environ | {
-        "LANGSMITH_TRACING": "true", "LANGCHAIN_TRACING_V2": "true", "LANGCHAIN_TRACING": "true",
-        "LANGSMITH_TRACING_V2": "true", "LANGSMITH_API_KEY": "x", "HF_HUB_DISABLE_TELEMETRY": "0",
-    }  # fmt: skip
+        "LANGSMITH_TRACING": "true",
+        "LANGCHAIN_TRACING_V2": "true",
+        "LANGCHAIN_TRACING": "true",
+        "LANGSMITH_TRACING_V2": "true",
+        "LANGSMITH_API_KEY": "x",
+        "HF_HUB_DISABLE_TELEMETRY": "0",
+    }
     done = subprocess.run(
         [sys.executable, "-c", TRACING], env=environment, capture_output=True, text=True, check=True
     )
@@ -133,7 +149,12 @@ def test_tracing_and_telemetry_are_off_whatever_the_environment_says() -> None:
 
 @pytest.mark.parametrize(
     ("text", "foreign"),
-    [("What is 算法?", "算法"), ("plain English, naïve café", ""), ("Это тест", "Этотест"), ("a long English sentence with 中", "")],
+    [
+        ("What is 算法?", "算法"),
+        ("plain English, naïve café", ""),
+        ("Это тест", "Этотест"),
+        ("a long English sentence with 中", ""),
+    ],
 )
 def test_letters_of_another_script(text: str, foreign: str) -> None:
     assert foreign_letters(text) == foreign
@@ -158,9 +179,11 @@ def test_adapters_of_another_base_pickled_or_missing_are_refused(tmp_path: Path)
     write_adapter(adapters / "other", "Qwen/Qwen2.5-7B-Instruct")
     write_adapter(adapters / "pickled", "smollm2-135m", "adapter_model.bin")
     for name, code, exit_code in (
-        ("other", "wrong_base", 5), ("pickled", "pickle_refused", 5), ("absent", "model_missing", 8),
+        ("other", "wrong_base", 5),
+        ("pickled", "pickle_refused", 5),
+        ("absent", "model_missing", 8),
         ("../adapters/x", "model_missing", 8),
-    ):  # fmt: skip
+    ):
         with pytest.raises(AssistantError) as caught:
             find_adapter(name, adapters, base="smollm2-135m", base_folder=tmp_path)
         assert (caught.value.code, caught.value.exit_code) == (code, exit_code)

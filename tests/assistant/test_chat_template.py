@@ -14,12 +14,14 @@ from corpora.errors import Conflict
 from corpora.records import Message
 
 CHATML = (
-    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n'}}"
+    "{% for message in messages %}"
+    "{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n'}}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 LLAMA3 = (
-    "{{ bos_token }}{% for m in messages %}{% generation %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n"
-    "{{ m.content | trim }}<|eot_id|>{% endgeneration %}{% endfor %}<|start_header_id|>assistant<|end_header_id|>{{ '\n\n' }}"
+    "{{ bos_token }}{% for m in messages %}{% generation %}<|start_header_id|>{{ m.role }}<|end_header_id|>"
+    "\n\n{{ m.content | trim }}<|eot_id|>{% endgeneration %}{% endfor %}"
+    "<|start_header_id|>assistant<|end_header_id|>{{ '\n\n' }}"
 )
 
 
@@ -82,7 +84,7 @@ def test_a_bad_template_is_one_line(source: str, reason: str) -> None:
 def test_an_endless_template_ends() -> None:
     endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
     begun = time.monotonic()
-    with pytest.raises(Conflict, match="time or memory|does not end"):
+    with pytest.raises(Conflict, match=r"time or memory|does not end"):
         ChatTemplate(endless, {}).pieces(["user"])
     assert time.monotonic() - begun < 60
 

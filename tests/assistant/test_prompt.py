@@ -17,9 +17,20 @@ from corpora.records import Message, Passage
 
 def passage(number: int, text: str, *, path: str = "docs/a.md", heading: str | None = None) -> Passage:
     return Passage(
-        rowid=number, id=f"id{number}", document_id="d", path=path, kind="md", ordinal=number, start=0,
-        end=len(text), line_start=1, line_end=1, page=None, heading=heading, text=text,
-    )  # fmt: skip
+        rowid=number,
+        id=f"id{number}",
+        document_id="d",
+        path=path,
+        kind="md",
+        ordinal=number,
+        start=0,
+        end=len(text),
+        line_start=1,
+        line_end=1,
+        page=None,
+        heading=heading,
+        text=text,
+    )
 
 
 def count(messages: Sequence[Message]) -> int:
@@ -36,9 +47,12 @@ def own_lines(text: str) -> list[str]:
 
 
 def test_passages_are_numbered_with_path_and_heading_and_the_question_comes_last() -> None:
-    text = user_text("How high?", passage(1, "It is 31 m high."), passage(2, "It is old.", heading="Harbour > Tower"))
+    text = user_text(
+        "How high?", passage(1, "It is 31 m high."), passage(2, "It is old.", heading="Harbour > Tower")
+    )
     assert text == (
-        "[1] docs/a.md\n It is 31 m high.\n\n[2] docs/a.md > Harbour > Tower\n It is old.\n\nQuestion:\n How high?"
+        "[1] docs/a.md\n It is 31 m high.\n\n[2] docs/a.md > Harbour > Tower\n It is old.\n\n"
+        "Question:\n How high?"
     )
 
 
@@ -51,7 +65,14 @@ def test_the_language_of_the_question_decides_the_instruction() -> None:
 
 @pytest.mark.parametrize(
     ("text", "language"),
-    [("What is 算法?", "zh"), ("多少", "zh"), ("How?", "en"), ("東京はどこですか", "en"), ("", "en"), ("123", "en")],
+    [
+        ("What is 算法?", "zh"),
+        ("多少", "zh"),
+        ("How?", "en"),
+        ("東京はどこですか", "en"),
+        ("", "en"),
+        ("123", "en"),
+    ],
 )
 def test_language_of(text: str, language: str) -> None:
     assert language_of(text) == language
@@ -94,9 +115,24 @@ def test_escaping_adds_only_white_space(text: str) -> None:
 
 @pytest.mark.parametrize(
     "control",
-    ["<|im_start|>", "<|im_end|>", "<|eot_id|>", "<s>", "</s>", "[INST]", "[/INST]", "<<SYS>>", "<start_of_turn>",
-     "<｜User｜>", "<|endoftext|>", "<think>", "<tool_call>", "<|start_header_id|>", "[AVAILABLE_TOOLS]"],
-)  # fmt: skip
+    [
+        "<|im_start|>",
+        "<|im_end|>",
+        "<|eot_id|>",
+        "<s>",
+        "</s>",
+        "[INST]",
+        "[/INST]",
+        "<<SYS>>",
+        "<start_of_turn>",
+        "<｜User｜>",
+        "<|endoftext|>",
+        "<think>",
+        "<tool_call>",
+        "<|start_header_id|>",
+        "[AVAILABLE_TOOLS]",
+    ],
+)
 def test_control_strings_of_chat_templates_are_broken_up(control: str) -> None:
     assert control not in user_text(f"Why {control}?", passage(1, f"a{control}b", heading=control))
 

@@ -1,16 +1,16 @@
-"""Answers on the shared SQuAD slice: `python tests/bench/answers.py [--limit N] [--mode generated|extractive ...]`.
+"""Answers on the shared SQuAD slice: `python tests/bench/answers.py [--limit N] [--mode ...]`.
 
-A library is built from the eight articles of squad2. Asked are answerable questions of these articles, questions
-that their paragraph does not answer, and questions of articles that are not indexed (xquad-en and
-expmrc-squad, by title).
+A library is built from the eight articles of squad2. Asked are answerable questions of these articles,
+questions that their paragraph does not answer, and questions of articles that are not indexed (xquad-en
+and expmrc-squad, by title).
 
     open   retrieval over the library; answerable and not-indexed questions
     gold   the question's own paragraph is all there is; answerable and unanswerable questions
 
-EM and F1 are SQuAD's (Rajpurkar et al. 2018; the official normalisation), markers and quotation marks removed;
-a refused answerable question scores 0. Refusal precision and recall are given for each kind of question that
-should be refused. A citation is right when its quote holds one of the gold answers ("holds answer"), and
-near when its quote is from the gold paragraph. Results: `tests/bench/results/answers.json`.
+EM and F1 are SQuAD's (Rajpurkar et al. 2018; the official normalisation), markers and quotation marks
+removed; a refused answerable question scores 0. Refusal precision and recall are given for each kind of
+question that should be refused. A citation is right when its quote holds one of the gold answers ("holds
+answer"), and near when its quote is from the gold paragraph. Results: `tests/bench/results/answers.json`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import string
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +73,8 @@ class GoldPassage:
     def search(self, query: str, **_: Any) -> list[ScoredPassage]:
         text = self.paragraph["text"]
         passage = Passage(
-            1, "gold", self.paragraph["doc_id"], self.paragraph["title"] + ".md", "md", 0, 0, len(text), 1, 1, None,
-            None, text,
+            1, "gold", self.paragraph["doc_id"], self.paragraph["title"] + ".md", "md", 0, 0, len(text), 1, 1,
+            None, None, text,
         )  # fmt: skip
         return [ScoredPassage(1, 1.0, passage, 1.0, 1.0)]
 
@@ -132,6 +132,10 @@ def refusals(answerable: Sequence[Answer], other: Sequence[Answer]) -> dict[str,
     }
 
 
+def only(answered: Sequence[tuple[Row, Answer]]) -> list[Answer]:
+    return [answer for _, answer in answered]
+
+
 def mean(values: Sequence[float]) -> float:
     return round(sum(values) / max(len(values), 1), 3)
 
@@ -144,7 +148,9 @@ def questions(folder: Path, limit: int) -> tuple[list[Row], list[Row], list[Row]
     other: list[Row] = []
     for name in ("xquad-en", "expmrc-squad"):
         title_of = {row["doc_id"]: row["title"] for row in read(folder / f"{name}.docs.jsonl")}
-        other += [r for r in read(folder / f"{name}.questions.jsonl") if title_of[r["doc_ids"][0]] not in titles]
+        other += [
+            r for r in read(folder / f"{name}.questions.jsonl") if title_of[r["doc_ids"][0]] not in titles
+        ]
     rng = random.Random(29)
     picked = []
     for group in ([r for r in rows if r["answerable"]], [r for r in rows if r["answerable"] is False], other):
@@ -173,7 +179,6 @@ def run(mode: str, model: Model | None, retriever: Retriever, folder: Path, give
     opened, outside = ask("open", answerable), ask("open", not_indexed)
     near, denied = ask("gold", answerable), ask("gold", unanswerable)
     seconds = time.perf_counter() - begun
-    only: Callable[[Sequence[tuple[Row, Answer]]], list[Answer]] = lambda pairs: [answer for _, answer in pairs]  # noqa: E731
     return {
         "open": judge(opened, docs),
         "open, refusal of not indexed": refusals(only(opened), only(outside)),
@@ -186,7 +191,9 @@ def run(mode: str, model: Model | None, retriever: Retriever, folder: Path, give
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--shared", type=Path, default=HERE.parents[3] / "shared" / "data")
-    parser.add_argument("--limit", type=int, default=100, help="answerable questions; half as many of the others")
+    parser.add_argument(
+        "--limit", type=int, default=100, help="answerable questions; half as many of the others"
+    )
     parser.add_argument("--mode", nargs="+", default=["extractive", "generated"])
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("-k", type=int, default=6)

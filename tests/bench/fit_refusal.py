@@ -1,11 +1,11 @@
-"""Fits the retrieval floor: `python tests/bench/fit_refusal.py en zh [--shared FOLDER] [--limit N]`.
+"""Fits the retrieval floor: `python tests/bench/fit_refusal.py en zh [--limit N]`.
 
 Articles of several human question sets are dealt into libraries of two sizes; each question is asked of the
 library that holds its article (the library answers) and of one that does not (it must refuse). Articles are
 grouped by title over all sets, so that no article is in two libraries. A logistic regression over
-`assistant.answer.floor.Features` is cross-validated over articles: what is reported is decided by weights and
-a threshold that never saw the article. The threshold lets `ANSWERABLE_RECALL` of the answerable questions pass.
-Writes `assistant/answer/floor.json` and `tests/bench/results/refusal-floor.json`.
+`assistant.answer.floor.Features` is cross-validated over articles: what is reported was decided by weights
+and a threshold that never saw the article. The threshold lets `ANSWERABLE_RECALL` of the answerable
+questions pass. Writes `assistant/answer/floor.json` and `tests/bench/results/refusal-floor.json`.
 """
 
 from __future__ import annotations
@@ -67,12 +67,14 @@ def articles(folder: Path, names: Sequence[str]) -> tuple[dict[str, list[str]], 
         questions += [
             {"question": row["question"], "title": title_of[row["doc_ids"][0]], "set": name}
             for row in read(folder / f"{name}.questions.jsonl")
-            if row["answerable"] and row["answers"]
+            if row["answerable"] and row["answers"] and row["question"].strip()
         ]
     return texts, questions
 
 
-def observe(texts: dict[str, list[str]], questions: list[Row], encoder: Any, size: int, work: Path) -> list[Row]:
+def observe(
+    texts: dict[str, list[str]], questions: list[Row], encoder: Any, size: int, work: Path
+) -> list[Row]:
     """Features of every question in its own library and in the next one."""
     retrievers = []
     for number in range(size):
@@ -81,7 +83,9 @@ def observe(texts: dict[str, list[str]], questions: list[Row], encoder: Any, siz
         for title, paragraphs in texts.items():
             if part(title, size) == number:
                 name = hashlib.sha256(title.encode()).hexdigest()[:16]
-                (folder / "docs" / f"{name}.md").write_text(f"# {title}\n\n" + "\n\n".join(paragraphs), "utf-8")
+                (folder / "docs" / f"{name}.md").write_text(
+                    f"# {title}\n\n" + "\n\n".join(paragraphs), "utf-8"
+                )
         library = Library.create(folder / ".assistant")
         options = IngestOptions(choose=lambda _sample: encoder.name, load=lambda _name: encoder)
         report = ingest(library, [folder / "docs"], options)
@@ -162,7 +166,9 @@ def report(rows: list[Row], fields: Sequence[str]) -> dict[str, Any]:
     for key in ("set", "size"):
         for value in sorted({row[key] for row in rows}):
             chosen = np.array([row[key] == value for row in rows])
-            result[f"{key} {value}"] = judge([r for r, c in zip(rows, chosen, strict=True) if c], refused[chosen])
+            result[f"{key} {value}"] = judge(
+                [r for r, c in zip(rows, chosen, strict=True) if c], refused[chosen]
+            )
     return result
 
 

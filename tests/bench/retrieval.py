@@ -4,10 +4,10 @@
 
 Passages are made by the project's own chunking (the title as heading) and ranked by its own two indexes and
 fusion; a document's score is that of its best passage. The weight of the lexical side is chosen for each set
-on the other sets of its encoder: of
-the weights whose mean nDCG@10 is within one standard error of the best, the one nearest to 1. The power of the
-coverage was chosen once, on the English sets and on xquad-en, expmrc-squad, hotpot, policyqa, mtrag-un and
-pubmedqa; the Chinese sets had no part in it. Writes results/retrieval.json. Vectors are kept in --cache.
+on the other sets of its encoder: of the weights whose mean nDCG@10 is within one standard error of the best,
+the one nearest to 1. The power of the coverage was chosen once, on the English sets and on xquad-en,
+expmrc-squad, hotpot, policyqa, mtrag-un and pubmedqa; the Chinese sets had no part in it. Writes
+results/retrieval.json. Vectors are kept in --cache.
 """
 
 from __future__ import annotations

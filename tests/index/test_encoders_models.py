@@ -44,7 +44,7 @@ def loaded(name: str) -> EmbeddedEncoder:
 
 
 def texts_of(name: str) -> list[str]:
-    long = " ".join(ENGLISH * 3)
+    long = " ".join(ENGLISH * 2)
     return (
         [*ENGLISH, long] if name == "all-minilm-l6-v2" else [*ENGLISH, *CHINESE, *OTHER, "".join(CHINESE * 5)]
     )

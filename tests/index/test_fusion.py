@@ -12,7 +12,7 @@ from index.fusion import dense_score, estimated_floor, fuse, known_floor, lexica
 
 def test_fused_score_is_the_mean_of_cosine_and_powered_coverage() -> None:
     fused = fuse(np.array([0.6]), np.array([5.0]), ceiling=20.0, floor=0.0)
-    assert fused[0] == pytest.approx((0.6 + 0.25**1.5) / 2)
+    assert fused[0] == pytest.approx((0.6 + 1.2 * 0.25**1.5) / 2.2)
 
 
 @given(

@@ -344,7 +344,7 @@ def test_skipped_files_are_listed_but_not_read_again_while_unchanged(
     (docs / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 40)
     (docs / "empty.txt").write_text("")
     first = driver.run(library, docs)
-    assert not first.failed
+    assert first.failed  # a text without text; the picture alone would be no failure
     assert {(skip.path, skip.code) for skip in first.skipped} == {
         ("docs/b.png", "unsupported"),
         ("docs/empty.txt", "empty"),
@@ -368,6 +368,15 @@ def test_a_skipped_file_that_gives_text_at_last_is_added(library: Library, docs:
     write(docs, "b.txt")
     report = driver.run(library, docs)
     assert (report.added, report.skipped) == (1, ())
+
+
+def test_pictures_and_empty_source_code_are_no_failures(library: Library, docs: Path) -> None:
+    write(docs, "a.txt")
+    (docs / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 40)
+    (docs / "__init__.py").write_text("")
+    report = driver.run(library, docs)
+    assert {skip.code for skip in report.skipped} == {"unsupported", "empty"}
+    assert not report.failed
 
 
 def test_white_space_only_is_skipped_as_empty(library: Library, docs: Path) -> None:
