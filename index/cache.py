@@ -19,18 +19,24 @@ from typing import TYPE_CHECKING
 from corpora.errors import AssistantError
 from corpora.store import Library
 from corpora.store.guard import held
-from index import cache_dense, cache_lexical
 from index.cache_files import cache_folder
 
 if TYPE_CHECKING:
+    from index.cache_lexical import OpenLexical
     from index.dense import DenseIndex, Segment
     from index.lexical import LexicalIndex
 
 Notice = Callable[[int], None]
 """Hears how many passages are about to be indexed, when that will take more than a moment."""
 
-_CACHES: tuple[ModuleType, ...] = (cache_dense, cache_lexical)
 _NOTICED = 20_000  # passages indexed in about a second
+
+
+def _both() -> tuple[ModuleType, ModuleType]:
+    """The caches; imported when used, so that a search by words alone does not load FAISS."""
+    from index import cache_dense, cache_lexical
+
+    return cache_dense, cache_lexical
 
 
 def refresh(library: Library, *, wait: float = 30.0) -> None:
@@ -42,7 +48,7 @@ def refresh(library: Library, *, wait: float = 30.0) -> None:
     folder = cache_folder(library.folder)
     folder.mkdir(mode=0o700, exist_ok=True)
     with held(folder, wait=wait):
-        for cache in _CACHES:
+        for cache in _both():
             cache.refresh(library, folder)
 
 
@@ -54,7 +60,7 @@ def verify(library: Library, *, deep: bool = False) -> list[str]:
     """
     folder = cache_folder(library.folder)
     found: list[str] = []
-    for cache in _CACHES:
+    for cache in _both():
         sound = {row.name for row in cache.sound_rows(library, folder, deep=deep)}
         broken = [row.name for row in library.cache_segments(cache.NAME) if row.name not in sound]
         if broken:
@@ -81,10 +87,12 @@ class Caches:
         self._notice = notice
         self._segments: dict[str, Segment] = {}
         self._dense: tuple[int, DenseIndex] | None = None
-        self._lexical: tuple[int, cache_lexical.OpenLexical] | None = None
+        self._lexical: tuple[int, OpenLexical] | None = None
 
     def dense(self) -> DenseIndex:
         """The vector index at the library's present state."""
+        from index import cache_dense
+
         generation = self._library.generation
         if self._dense is None or self._dense[0] != generation:
             self._catch_up(cache_dense)
@@ -98,6 +106,8 @@ class Caches:
 
     def lexical(self) -> LexicalIndex:
         """The word index at the library's present state."""
+        from index import cache_lexical
+
         generation = self._library.generation
         if self._lexical is None or self._lexical[0] != generation:
             self._catch_up(cache_lexical)
@@ -117,8 +127,7 @@ class Caches:
         if not cache.needs_work(library, self._folder):
             return
         if self._notice is not None:
-            covered = sum(row.rows for row in cache.sound_rows(library, self._folder)[: _counted(cache)])
-            behind = library.counts()[1] - covered
+            behind = library.counts()[1] - cache.covered(library, self._folder)
             if behind > _NOTICED:
                 self._notice(behind)
         if library.read_only:
@@ -127,11 +136,6 @@ class Caches:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             with held(self._folder, wait=0.0):
                 cache.refresh(library, self._folder)
-
-
-def _counted(cache: ModuleType) -> int | None:
-    """How many rows of the record to sum up: each file of the word cache names the whole."""
-    return 1 if cache is cache_lexical else None
 
 
 def open_caches(library: Library, notice: Notice | None = None) -> Caches:

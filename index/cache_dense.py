@@ -79,6 +79,11 @@ def blocks(library: Library, gap: Gap) -> Iterator[tuple[NDArray[np.int64], NDAr
         after = int(rowids[-1])
 
 
+def covered(library: Library, folder: Path) -> int:
+    """How many passages the sound files hold, removed ones included."""
+    return sum(row.rows for row in sound_rows(library, folder))
+
+
 def needs_work(library: Library, folder: Path) -> bool:
     """Whether `refresh` would change anything."""
     rows = sound_rows(library, folder)

@@ -44,6 +44,12 @@ def _change(library: Library, rows: list[CacheSegment]) -> tuple[list[int], bool
     return removed, bool(library.rows(last, 1))
 
 
+def covered(library: Library, folder: Path) -> int:
+    """How many passages the sound files hold, removed ones included."""
+    rows = sound_rows(library, folder)
+    return rows[0].rows if rows else 0
+
+
 def needs_work(library: Library, folder: Path) -> bool:
     """Whether `refresh` would change anything."""
     rows = sound_rows(library, folder)

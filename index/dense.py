@@ -20,6 +20,8 @@ import faiss as _faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from index.filters import contained
+
 faiss: Any = _faiss  # its own stubs lack half of what it has
 
 FORMAT = 1  # raise it when the file's layout changes: older caches are then rebuilt
@@ -146,7 +148,7 @@ class DenseIndex:
         for segment, alive in zip(self.segments, self._alive, strict=True):
             keep = alive
             if allowed is not None:
-                inside = np.isin(segment.rowids, allowed, assume_unique=True)
+                inside = contained(segment.rowids, allowed)
                 keep = inside if alive is None else inside & alive
                 if not inside.any():
                     continue
@@ -164,5 +166,5 @@ class DenseIndex:
 
 def _alive(rowids: NDArray[np.int64], removed: NDArray[np.int64]) -> NDArray[np.bool_] | None:
     low, high = np.searchsorted(removed, [rowids[0], rowids[-1] + 1])
-    gone = np.isin(rowids, removed[low:high], assume_unique=True)
+    gone = contained(rowids, removed[low:high])
     return ~gone if gone.any() else None

@@ -17,6 +17,7 @@ import numpy as np
 import tantivy
 from numpy.typing import NDArray
 
+from index.filters import contained
 from index.words import index_words, query_words
 
 FORMAT = 1  # raise it when words or schema change: older caches are then rebuilt
@@ -84,7 +85,7 @@ class LexicalIndex:
             rowids, scores = self._top(boolean, depth)
             exhausted = len(rowids) < depth or depth >= total
             if allowed is not None:
-                keep = np.isin(rowids, allowed, assume_unique=True)
+                keep = contained(rowids, allowed)
                 cut_score = scores[-1] if len(scores) else 0.0
                 rowids, scores = rowids[keep], scores[keep]
                 complete = len(rowids) >= k and scores[k - 1] > cut_score

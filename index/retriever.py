@@ -21,6 +21,7 @@ from corpora.errors import Conflict, UsageError
 from corpora.records import ScoredPassage, indexed_text
 from corpora.store import Library
 from index.cache import Notice, open_caches
+from index.filters import Filter
 from index.fusion import dense_score, estimated_floor, fuse, known_floor, lexical_score
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Retriever:
         self._encoder = encoder
         self._reranker = reranker
         self._caches = open_caches(library, notice)
+        self._filter = Filter(library)
         self._floor: float | None = None if encoder is None else known_floor(encoder.name)
 
     def search(
@@ -79,8 +81,7 @@ class Retriever:
         _check(k, mode, per_source)
         if not query.strip() or self._library.manifest("dimension") is None:
             return []
-        filtered = self._library.filter_rowids(glob, kind)
-        allowed = None if filtered is None else np.frombuffer(filtered, np.int64)
+        allowed = self._filter.allowed(glob, kind)
         if allowed is not None and not len(allowed):
             return []
         wanted = max(k, _RERANKED) if self._reranker is not None else k
@@ -118,7 +119,8 @@ class Retriever:
             hits = self._caches.lexical().search(query, depth, allowed)
             words, bm25, ceiling = hits.rowids, hits.scores, hits.ceiling
         exhausted = len(near) < depth and len(words) < depth
-        candidates = np.union1d(near if mode == "dense" else near[:depth], words)
+        best = near if mode == "dense" else near[:depth]
+        candidates = np.asarray(sorted({*best.tolist(), *words.tolist()}), np.int64)
         cosines = np.full(len(candidates), np.nan)
         if vector is not None:
             candidates, cosines = self._cosines(vector, candidates)

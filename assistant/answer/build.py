@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from assistant.runtime import Runtime
 
-MAX_NEW_TOKENS = 256
+MAX_NEW_TOKENS = 192
 
 
 class ChosenModel:

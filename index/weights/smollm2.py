@@ -108,7 +108,7 @@ def _write_weights(
         }
         at += len(blobs[-1])
         if progress is not None:
-            progress("converting", done, len(reader.tensors))
+            progress("Converting", done, len(reader.tensors))
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     with target.open("wb") as stream:

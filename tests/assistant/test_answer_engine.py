@@ -235,6 +235,12 @@ def test_passages_that_do_not_fit_are_counted_and_cannot_be_cited() -> None:
     assert (answer.dropped_citations, answer.unsupported) == (1, True)
 
 
+def test_a_model_that_repeats_itself_is_stopped() -> None:
+    answer, shown = ask("It was built in 1874 [1]. " * 200)
+    assert answer.answer == shown == "It was built in 1874 [1]."
+    assert answer.dropped_citations == 0
+
+
 @pytest.mark.parametrize("question", ["", "  ", "\n\t"])
 def test_an_empty_question_is_a_usage_error(question: str) -> None:
     with pytest.raises(UsageError, match="Empty question"):

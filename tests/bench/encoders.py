@@ -107,8 +107,8 @@ def encodings(name: str) -> dict[str, Encode]:
         folder, device="cpu", local_files_only=True, model_kwargs={"dtype": torch.bfloat16}
     )
     small = SentenceTransformer(folder, device="cpu", local_files_only=True)
-    small[0].auto_model = torch.ao.quantization.quantize_dynamic(
-        small[0].auto_model, {torch.nn.Linear}, dtype=torch.qint8
+    small[0].model = torch.ao.quantization.quantize_dynamic(
+        small[0].model, {torch.nn.Linear}, dtype=torch.qint8
     )
     prompt = (plain.prompts or {}).get("document") or None
 

@@ -275,7 +275,7 @@ from pathlib import Path
 import numpy as np
 from corpora.store import Library
 from index.cache import open_caches
-from index import dense, lexical
+from index import cache_dense, cache_lexical  # before it may not read them any more
 os.setgid(65534); os.setuid(65534)
 library = Library.open(Path(sys.argv[1]), named=True)
 assert library.read_only

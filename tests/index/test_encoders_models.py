@@ -137,9 +137,9 @@ def test_the_language_model_finds_plain_english_likely(embedded_models: Path) ->
 
     folder = model_folder("smollm2-135m", offline=False)
     text = (
-        "The Amazon rainforest, covering much of northwestern Brazil and extending into Colombia, Peru and other "
-        "South American countries, is the world's largest tropical rainforest, famed for its biodiversity. It's "
-        "crisscrossed by thousands of rivers, including the powerful Amazon."
+        "The Amazon rainforest, covering much of northwestern Brazil and extending into Colombia, Peru and "
+        "other South American countries, is the world's largest tropical rainforest, famed for its "
+        "biodiversity. It's crisscrossed by thousands of rivers, including the powerful Amazon."
     )
     ids = AutoTokenizer.from_pretrained(folder, local_files_only=True)(text, return_tensors="pt").input_ids
     model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
