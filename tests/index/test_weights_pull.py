@@ -38,7 +38,6 @@ def tiny_model() -> EmbeddedModel:
         distribution="tiny-weights",
         version="1.0",
         download_bytes=len(WEIGHTS),
-        stored_bytes=len(WEIGHTS),
         members=(member("pkg/model.safetensors", WEIGHTS), member("pkg/sub/config.json", CONFIG)),
         conversion=1,
         card="A model of nothing.",
