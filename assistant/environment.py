@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 
 
 def quiet_third_parties() -> None:
@@ -17,6 +19,10 @@ def quiet_third_parties() -> None:
     os.environ["TRANSFORMERS_VERBOSITY"] = "error"
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
     os.environ["USE_HUB_KERNELS"] = "NO"
+    # On some processors bitsandbytes fetches code from a hub through this package when it is imported. An
+    # entry of None makes every import of it fail as if it were not installed; then it says so, in a warning.
+    sys.modules.setdefault("kernels", None)  # type: ignore[arg-type]
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     # libgomp's threads spin while they wait for each other. Where another program wants the cores too, that
     # takes ten times the processor time and a tenth of the tokens a second (0.4 against 5.6, measured on two
     # cores at load 7); on idle cores sleeping costs nothing that could be measured.

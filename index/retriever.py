@@ -89,7 +89,8 @@ class Retriever:
         while True:
             ranked = self._ranked(query, cast("Mode", mode), depth, allowed)
             found = self._passages(ranked, wanted, per_source)
-            if len(found) >= wanted or ranked.exhausted:
+            enough = wanted if per_source is None else min(wanted, per_source * self._library.counts()[0])
+            if len(found) >= enough or ranked.exhausted:
                 break
             depth *= 4  # the cap left out many: look further down
         if self._reranker is not None:
@@ -167,15 +168,8 @@ class Retriever:
         self, vector: NDArray[np.float32], candidates: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Exact cosines of the candidates that are still in the library, which are returned with them."""
-        present: list[int] = []
-        rows: list[bytes] = []
-        with self._library.snapshot():
-            for rowid in candidates.tolist():
-                found, data = self._library.vectors(rowid - 1, 1)
-                if found and found[0] == rowid:
-                    present.append(rowid)
-                    rows.append(data)
-        matrix = np.frombuffer(b"".join(rows), "<f4").reshape(len(rows), len(vector))
+        present, data = self._library.vectors_of(candidates.tolist())
+        matrix = np.frombuffer(data, "<f4").reshape(len(present), len(vector))
         return np.asarray(present, np.int64), (matrix @ vector).astype(np.float64)
 
     def _passages(self, ranked: _Ranked, wanted: int, per_source: int | None) -> list[ScoredPassage]:

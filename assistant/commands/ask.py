@@ -9,7 +9,7 @@ import typer
 from assistant.commands.options import JsonOption, LibraryOption, OfflineOption
 
 
-def ask(  # noqa: PLR0913, PLR0917 - an argument for each flag
+def ask(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question; - reads it from stdin.")],
     k: Annotated[int | None, typer.Option("-k", min=1, help="Passages to retrieve.")] = None,
     within: Annotated[

@@ -185,7 +185,6 @@ def _show(report: IngestReport, as_json: bool, *, skipped: bool = True) -> None:
 def _say_skipped(skipped: tuple[SkippedFile, ...]) -> None:
     """The skipped files by reason code: failures by name, files of other types only counted."""
     from assistant.terminal import clean_line, say
-
     from index.ingest import is_failure
 
     counted: dict[SkipCode, list[SkippedFile]] = {}

@@ -186,6 +186,15 @@ class Library(Database):
         )
         return array("q", [row[0] for row in rows]), b"".join(row[1] for row in rows)
 
+    def vectors_of(self, rowids: Sequence[int]) -> tuple[array[int], bytes]:
+        """As `vectors`, of just these passages, by rowid; those that are gone are left out."""
+        rows = self._rows(
+            "SELECT rowid, vector FROM vectors WHERE rowid IN (SELECT value FROM json_each(?))"
+            " ORDER BY rowid",
+            (json.dumps([int(rowid) for rowid in rowids]),),
+        )
+        return array("q", [row[0] for row in rows]), b"".join(row[1] for row in rows)
+
     def vectors_by_text(self, document_id: str) -> dict[str, bytes]:
         """The vector of each indexed text of one document, to be used again in its next version."""
         rows = self.fetch(

@@ -171,8 +171,13 @@ def test_a_language_model_is_no_encoder() -> None:
     [
         (["The river runs north."], "all-minilm-l6-v2"),
         (["Überraschung, naïveté, señor, łódź, Việt Nam"], "all-minilm-l6-v2"),
-        ([], "all-minilm-l6-v2"),
-        (["12345 !!! …"], "all-minilm-l6-v2"),
+        ([], "multilingual-e5-small"),
+        (["12345 !!! …"], "multilingual-e5-small"),
+        (["Der Fluss fließt nach Norden, und die Stadt liegt an der Mündung."], "multilingual-e5-small"),
+        (["Le fleuve coule vers le nord, et la ville est sur la rive."], "multilingual-e5-small"),
+        (["El río corre hacia el norte de la ciudad."], "multilingual-e5-small"),
+        (["Kraków Łódź Gdańsk " * 40], "multilingual-e5-small"),
+        (["def read(path): # the text of a file\n    return path.read_text()\n" * 20], "all-minilm-l6-v2"),
         (["这条河向北流。"], "multilingual-e5-small"),
         (["Река течёт на север."], "multilingual-e5-small"),
         (["النهر يجري شمالا"], "multilingual-e5-small"),
@@ -180,7 +185,7 @@ def test_a_language_model_is_no_encoder() -> None:
         (["a" * 96, "河" * 4], "all-minilm-l6-v2"),
     ],
 )
-def test_the_encoder_is_chosen_by_script(sample: list[str], name: str) -> None:
+def test_the_encoder_is_chosen_by_script_and_language(sample: list[str], name: str) -> None:
     assert choose_encoder(sample) == name
 
 
