@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from assistant.answer.sentences import sentences
 from assistant.answer.support import Evidence, find_evidence, read_claim, says_nothing
@@ -32,17 +32,21 @@ class CheckedSentence:
 
 @dataclass(slots=True)
 class CitationChecker:
-    """Checks the pieces of one answer against the passages of its prompt; passage n is `passages[n - 1]`."""
+    """Checks the pieces of one answer against the passages of its prompt.
+
+    The model's `[n]` is `passages[n - 1]`, and is shown as `[numbers[n - 1]]`.
+    """
 
     question: str
     passages: Sequence[Passage]
+    numbers: Sequence[int]
     citations: list[Citation] = field(default_factory=list)
     dropped: int = 0
     supported: bool = True
 
     def check(self, piece: str) -> str:
         """`piece` with verified markers only; what was found is kept in this object."""
-        checked = check_sentence(piece, self.question, self.passages)
+        checked = check_sentence(piece, self.question, self.passages, self.numbers)
         self.citations += [citation for citation in checked.citations if citation not in self.citations]
         self.dropped += checked.dropped
         self.supported = self.supported and checked.supported
@@ -70,8 +74,10 @@ def split_answer(text: str) -> list[str]:
     return [text] if text else []
 
 
-def check_sentence(piece: str, question: str, passages: Sequence[Passage]) -> CheckedSentence:
-    """One piece of an answer, checked (see the module's text)."""
+def check_sentence(
+    piece: str, question: str, passages: Sequence[Passage], numbers: Sequence[int]
+) -> CheckedSentence:
+    """One piece of an answer, checked (see the module's text and `CitationChecker`)."""
     bare = MARKER.sub("", piece)
     whole = read_claim(bare, question)
     if says_nothing(whole):
@@ -89,8 +95,8 @@ def check_sentence(piece: str, question: str, passages: Sequence[Passage]) -> Ch
                 dropped += 1
             else:
                 verified.append(number)
-                kept.append(citation)
-        shown = "".join(f"[{number}]" for number in verified)
+                kept.append(replace(citation, marker=numbers[number - 1]))
+        shown = "".join(f"[{numbers[number - 1]}]" for number in verified)
         blank = " " if shown and segment.strip() else ""
         text += segment.rstrip() + blank + shown
         end = found.end()
@@ -98,6 +104,7 @@ def check_sentence(piece: str, question: str, passages: Sequence[Passage]) -> Ch
     if not kept:
         citation = _search(bare, question, passages)
         if citation is not None:
+            citation = replace(citation, marker=numbers[citation.marker - 1])
             return CheckedSentence(_with_marker(text, citation.marker), (citation,), dropped, True)
     return CheckedSentence(text, tuple(kept), dropped, bool(kept))
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypedDict
 
 from assistant.answer.citations import CitationChecker
-from assistant.answer.extractive import extract
+from assistant.answer.extractive import extract, rank_sentences, sentence_alone
 from assistant.answer.refusal import is_refusal, refusal_sentence
 from assistant.answer.stream import AnswerStream
 from corpora.errors import UsageError
@@ -59,6 +59,10 @@ class ModelSource(Protocol):
     @property
     def english_only(self) -> bool:
         """Whether it is known, without loading it, that the model writes English alone."""
+
+    @property
+    def reads_one_sentence(self) -> bool:
+        """Whether the model answers better from the one best sentence than from whole passages."""
 
     @property
     def chat(self) -> BaseChatModel: ...
@@ -127,10 +131,18 @@ class AnswerEngine:
 
     def _generated(self, draft: Answer, show: Show | None, begun: float) -> Answer:
         passages = [hit.passage for hit in draft.passages]
-        prompt = render(draft.question, passages, **self._budget())
-        checker = CitationChecker(draft.question, passages[: prompt.included])
+        numbers = list(range(1, len(passages) + 1))
+        given = passages
+        if self._model is not None and self._model.reads_one_sentence:
+            best = rank_sentences(draft.question, passages)[0]
+            numbers = [best.marker]
+            passages = [passages[best.marker - 1]]
+            given = [sentence_alone(passages[0], best.span)]
+        prompt = render(draft.question, given, **self._budget())
+        checker = CitationChecker(draft.question, passages[: prompt.included], numbers)
         written = self._write(prompt, checker, show)
-        named = replace(draft, passages_left_out=prompt.left_out, usage=written.usage)
+        left_out = len(draft.passages) - prompt.included
+        named = replace(draft, passages_left_out=left_out, usage=written.usage)
         if written.refused:
             return self._finished(replace(named, refused=True, refusal="model"), begun)
         return self._finished(

@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assistant.answer.citations import make_citation, title_of
 from assistant.answer.sentences import sentences
@@ -64,6 +64,16 @@ def extract(question: str, passages: Sequence[Passage]) -> tuple[str, tuple[Cita
     chosen = ranked[:1] + [s for s in ranked[1:_QUOTES] if s.score >= _SECOND_AT * ranked[0].score]
     citations = tuple(make_citation(s.marker, passages[s.marker - 1], s.span) for s in chosen)
     return " ".join(f"“{' '.join(c.quote.split())}” [{c.marker}]" for c in citations), citations
+
+
+def sentence_alone(passage: Passage, span: Span) -> Passage:
+    """`passage` cut down to one sentence of its text."""
+    return replace(
+        passage,
+        text=passage.text[span.start : span.end],
+        start=passage.start + span.start,
+        end=passage.start + span.end,
+    )
 
 
 def _rarity(read: Sequence[Words]) -> dict[str, float]:

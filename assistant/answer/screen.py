@@ -45,7 +45,8 @@ class AnswerScreen:
             for citation in sorted(answer.citations, key=lambda c: (c.marker, c.start)):
                 self._source(citation)
         if answer.passages_left_out:
-            note = f"{answer.passages_left_out} passages did not fit the model's context."
+            found = len(answer.passages)
+            note = f"The model read {found - answer.passages_left_out} of the {found} passages found."
             self._line(style(note, "2", self._out))
 
     def _refusal(self, answer: Answer) -> None:

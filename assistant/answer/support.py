@@ -22,6 +22,7 @@ SHORT_CLAIM = 4  # words; shorter claims lean on the question
 _FRAGMENT = 2  # words; fewer are no sentence
 _LONGEST_WINDOW = 3  # sentences
 
+_CHOICE = re.compile(r"\b(?:or|which|whether)\b|还是|還是|或")
 _CLAUSE = re.compile(
     r"[.!?](?=\s)|[。！？\n,;:，；：、—–()（）]|\b(?:but|although|though|while|whereas|which|because|however)\b|但"
 )
@@ -35,10 +36,16 @@ _ANAPHOR = re.compile(
 class Claim:
     """A sentence of an answer, read once, with the question that it answers."""
 
-    text: str
+    question: str
     said: Words
     asked: Words
     denies: bool
+
+    @property
+    def echoes(self) -> bool:
+        """Whether it only gives words of the question back, which offered no choice between them."""
+        new = (self.said.terms - self.asked.terms) | (self.said.numbers - self.asked.numbers)
+        return self.short and not new and not _CHOICE.search(self.question)
 
     @property
     def short(self) -> bool:
@@ -59,7 +66,7 @@ def read_claim(text: str, question: str) -> Claim:
     said = words(text)
     # "In 1874" answers a question that denies by denying.
     denies = negated(text) != (len(said.terms) < _FRAGMENT and negated(question))
-    return Claim(text, said, question_words(question), denies)
+    return Claim(question, said, question_words(question), denies)
 
 
 def says_nothing(claim: Claim) -> bool:
@@ -72,7 +79,7 @@ def find_evidence(claim: Claim, text: str, title: str) -> Evidence | None:
 
     `title` (path and heading) says what the passage is about where its sentences only say "it".
     """
-    if says_nothing(claim):
+    if says_nothing(claim) or claim.echoes:
         return None
     about = words(title)
     spans = sentences(text)

@@ -188,7 +188,7 @@ class Library(Database):
 
     def vectors_of(self, rowids: Sequence[int]) -> tuple[array[int], bytes]:
         """As `vectors`, of just these passages, by rowid; those that are gone are left out."""
-        rows = self._rows(
+        rows = self.fetch(
             "SELECT rowid, vector FROM vectors WHERE rowid IN (SELECT value FROM json_each(?))"
             " ORDER BY rowid",
             (json.dumps([int(rowid) for rowid in rowids]),),

@@ -13,11 +13,13 @@ _LETTERS = 200_000  # of a sample; more does not change the answer
 _ENOUGH = 500  # letters in which an English text has one of its frequent words
 # Frequent words that are English alone, and frequent ones of other languages in Latin script that no English
 # text has often: German, French, Spanish, Portuguese, Italian, Dutch, Polish, Turkish, Swedish, Indonesian.
-_ENGLISH_WORDS = frozenset("the of and to is that for with are this be from by as it was or not have which".split())
+_ENGLISH_WORDS = frozenset(
+    "the of and to is that for with are this be from by as it was or not have which".split()
+)
 _OTHER_WORDS = frozenset(
     "der die und das ist nicht ein eine mit den von zu auf le la les des et est que une dans pour sur du pas "
-    "el los las de en por con para del como o um uma não il che di per sono non della het een van niet voor "
-    "zijn w na się nie z jest i ve bir bu için och att det som är yang dan dengan untuk tidak".split()
+    "el los las de en por con para del como um uma não il che di per sono non della het een van niet voor "
+    "zijn na się nie z jest ve bir bu için och att det som är yang dan dengan untuk tidak".split()
 )
 
 

@@ -49,8 +49,9 @@ class Chosen:
     name = "scripted"
     adapter = None
 
-    def __init__(self, script: str, *, english_only: bool = False) -> None:
+    def __init__(self, script: str, *, english_only: bool = False, reads_one_sentence: bool = False) -> None:
         self.english_only = english_only
+        self.reads_one_sentence = reads_one_sentence
         self._model = ScriptedModel(script=script)
         self.loaded = 0
 
@@ -233,6 +234,19 @@ def test_passages_that_do_not_fit_are_counted_and_cannot_be_cited() -> None:
     answer, _ = ask("A ticket costs four euros [2].", source=Found(LIGHTHOUSE, "word " * 6000 + FERRY))
     assert answer.passages_left_out == 1
     assert (answer.dropped_citations, answer.unsupported) == (1, True)
+
+
+def test_a_model_that_reads_one_sentence_is_given_the_best_and_its_marker_means_that_passage() -> None:
+    model = Chosen("four euros [1]", reads_one_sentence=True)
+    shown: list[str] = []
+    engine = AnswerEngine(Found(LIGHTHOUSE, FERRY), model=model, floor=None)
+    answer = engine.answer("What does a ticket for the ferry cost?", show=shown.append)
+    prompt = str(model._model.asked[0][-1].content)
+    assert prompt.startswith("[1] docs/2.md\n A ticket for the ferry costs four euros.\n\nQuestion:")
+    assert answer.answer == "".join(shown) == "four euros [2]"
+    assert [citation.marker for citation in answer.citations] == [2]
+    assert answer.passages_left_out == 1
+    assert len(answer.passages) == 2
 
 
 def test_a_model_that_repeats_itself_is_stopped() -> None:

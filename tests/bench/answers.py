@@ -7,6 +7,9 @@ and expmrc-squad, by title).
     open   retrieval over the library; answerable and not-indexed questions
     gold   the question's own paragraph is all there is; answerable and unanswerable questions
 
+Modes: extractive; generated, where the model reads the one best sentence, as `ask` lets the untuned
+embedded model; generated-from-passages, where it reads all k, as any other model does.
+
 EM and F1 are SQuAD's (Rajpurkar et al. 2018; the official normalisation), markers and quotation marks
 removed; a refused answerable question scores 0. Refusal precision and recall are given for each kind of
 question that should be refused. A citation is right when its quote holds one of the gold answers ("holds
@@ -39,6 +42,7 @@ from index.retriever import Retriever
 
 HERE = Path(__file__).resolve()
 RESULTS = HERE.parent / "results" / "answers.json"
+MODES = ("extractive", "generated", "generated-from-passages")
 ENCODER = "all-minilm-l6-v2"
 Row = dict[str, Any]
 
@@ -85,8 +89,9 @@ class Model:
     adapter = None
     english_only = False
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, reads_one_sentence: bool) -> None:
         self.name = name
+        self.reads_one_sentence = reads_one_sentence
         self.chat = load_chat_model(name, max_new_tokens=MAX_NEW_TOKENS)
 
 
@@ -194,7 +199,7 @@ def main() -> None:
     parser.add_argument(
         "--limit", type=int, default=100, help="answerable questions; half as many of the others"
     )
-    parser.add_argument("--mode", nargs="+", default=["extractive", "generated"])
+    parser.add_argument("--mode", nargs="+", choices=MODES, default=MODES[:2])
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("-k", type=int, default=6)
     given = parser.parse_args()
@@ -205,7 +210,9 @@ def main() -> None:
         ingest(library, [given.shared / "articles-en"], options)
         retriever = Retriever(library, encoder)
         for mode in given.mode:
-            model = Model(given.model) if mode == "generated" else None
+            model = (
+                Model(given.model, reads_one_sentence=mode == "generated") if mode != "extractive" else None
+            )
             label = mode if model is None else f"{mode} {given.model} k={given.k}"
             results[label] = run(mode, model, retriever, given.shared, given)
             print(json.dumps({label: results[label]}, indent=1), flush=True)
