@@ -87,6 +87,9 @@ _EXAMPLES: dict[Language, tuple[tuple[str, str, str, str], ...]] = {
     ),
 }
 
+# A small model that has said its answer goes on to write the next question of the prompt.
+STOPS = tuple(f"\n{heading}" for heading in _QUESTION.values())
+
 _LINE_BREAKS = re.compile(r"\r\n|[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]")
 _MARKER = re.compile(r"[\[【](?=\d)|(?<=\d)[\]】]")
 _CONTROL = re.compile(

@@ -18,7 +18,7 @@ from assistant.answer.extractive import extract, rank_sentences, sentence_alone
 from assistant.answer.refusal import is_refusal, refusal_sentence
 from assistant.answer.stream import AnswerStream
 from corpora.errors import UsageError
-from corpora.prompt import MessageCounter, RenderedPrompt, render, render_closed_book
+from corpora.prompt import STOPS, MessageCounter, RenderedPrompt, render, render_closed_book
 from corpora.records import Answer, ScoredPassage, Seconds, Usage
 
 if TYPE_CHECKING:
@@ -133,28 +133,32 @@ class AnswerEngine:
         passages = [hit.passage for hit in draft.passages]
         numbers = list(range(1, len(passages) + 1))
         given = passages
-        if self._model is not None and self._model.reads_one_sentence:
+        weak = self._model is not None and self._model.reads_one_sentence
+        if weak:
             best = rank_sentences(draft.question, passages)[0]
             numbers = [best.marker]
             passages = [passages[best.marker - 1]]
             given = [sentence_alone(passages[0], best.span)]
         prompt = render(draft.question, given, **self._budget())
         checker = CitationChecker(draft.question, passages[: prompt.included], numbers)
-        written = self._write(prompt, checker, show)
+        written = self._write(prompt, checker, None if weak else show, (*STOPS, "\n\n") if weak else STOPS)
         left_out = len(draft.passages) - prompt.included
         named = replace(draft, passages_left_out=left_out, usage=written.usage)
         if written.refused:
             return self._finished(replace(named, refused=True, refusal="model"), begun)
-        return self._finished(
-            replace(
-                named,
-                answer=written.text,
-                unsupported=not checker.citations or not checker.supported,
-                dropped_citations=checker.dropped,
-                citations=tuple(checker.citations),
-            ),
-            begun,
+        named = replace(named, dropped_citations=checker.dropped)
+        supported = bool(checker.citations) and checker.supported
+        if weak and not supported:
+            # Its own words have no ground, but the sentences that it was given do: these are what is known.
+            text, citations = extract(draft.question, [hit.passage for hit in draft.passages])
+            quoted = replace(named, answer=text, kind="extractive", citations=citations)
+            return self._finished(quoted, begun)
+        if weak and show is not None:
+            show(written.text)
+        cited = replace(
+            named, answer=written.text, unsupported=not supported, citations=tuple(checker.citations)
         )
+        return self._finished(cited, begun)
 
     def _closed_book(self, question: str, show: Show | None, begun: float) -> Answer:
         prompt = render_closed_book(question, **self._budget())
@@ -164,13 +168,19 @@ class AnswerEngine:
             replace(draft, answer=written.text, unsupported=True, usage=written.usage), begun
         )
 
-    def _write(self, prompt: RenderedPrompt, checker: CitationChecker | None, show: Show | None) -> Written:
+    def _write(
+        self,
+        prompt: RenderedPrompt,
+        checker: CitationChecker | None,
+        show: Show | None,
+        stops: Sequence[str] = STOPS,
+    ) -> Written:
         from assistant.chat_models.talk import stream_text
 
         whole: list[str] = []
         usage = Usage(prompt_tokens=prompt.tokens)
         stream = AnswerStream(checker.check if checker else str, show)
-        for text, counted in stream_text(self._chat(), prompt.messages, self._max_new_tokens):
+        for text, counted in stream_text(self._chat(), prompt.messages, self._max_new_tokens, stops):
             whole.append(text)
             stream.feed(text)
             usage = counted or usage

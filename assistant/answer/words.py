@@ -34,7 +34,7 @@ _NUMBER_WORDS = {
 }
 # Words of a question that no answer sentence repeats.
 _ASKING = frozenset(
-    "many much name called kind type does did long often old tell explain describe list".split()  # noqa: SIM905
+    "many much name called kind type does did long often old tell explain describe list".split()
 )
 
 

@@ -15,7 +15,7 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import ConfigDict, PrivateAttr
 
-from assistant.chat_models.tokens import GrowingText, TokenizerEncoder
+from assistant.chat_models.tokens import GrowingText, TokenizerEncoder, before_stop
 from corpora.chat_template import ChatTemplate, encode_chat
 from corpora.errors import Conflict, UsageError
 from corpora.records import Message
@@ -100,19 +100,16 @@ class LocalChatModel(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         ids = self.prompt_ids([_message(message) for message in messages])
         limit = int(kwargs.get("max_new_tokens", self.max_new_tokens))
-        text, growing = "", GrowingText(self._weights.tokenizer)
+        text, given, growing = "", 0, GrowingText(self._weights.tokenizer)
         prompt = len(ids)  # counted with the first chunk, each token with its own
         for token in self._tokens(ids, limit):
-            piece = growing.push(token)
-            text += piece
-            ends = [text.index(string) for string in stop or () if string in text]
-            if ends:
-                piece = piece[: max(0, min(ends) - (len(text) - len(piece)))]
-            yield _chunk(piece, prompt, 1, run_manager)
-            prompt = 0
-            if ends:
+            text += growing.push(token)
+            certain, stopped = before_stop(text, stop or ())
+            yield _chunk(text[given:certain], prompt, 1, run_manager)
+            prompt, given = 0, max(given, certain)
+            if stopped:
                 return
-        yield _chunk(growing.rest(), prompt, 0, run_manager)
+        yield _chunk(text[given:] + growing.rest(), prompt, 0, run_manager)
 
     def _generate(
         self,

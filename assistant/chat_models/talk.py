@@ -19,9 +19,12 @@ _TOKENS_A_BYTE = (
 
 
 def stream_text(
-    model: BaseChatModel, messages: Sequence[Message], max_new_tokens: int
+    model: BaseChatModel, messages: Sequence[Message], max_new_tokens: int, stop: Sequence[str] = ()
 ) -> Iterator[tuple[str, Usage | None]]:
-    """Pieces of the reply, each with what the model says it cost so far. Raises Missing (exit 8)."""
+    """Pieces of the reply, up to a `stop` string, each with what the model says it cost so far.
+
+    Raises Missing (exit 8) where a remote model cannot be reached.
+    """
     from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
     kinds: dict[str, type[BaseMessage]] = {
@@ -33,7 +36,7 @@ def stream_text(
     local: dict[str, Any] = {"max_new_tokens": max_new_tokens} if hasattr(model, "text_tokens") else {}
     usage: Usage | None = None
     with _errors(model):
-        for chunk in model.stream(turns, **local):
+        for chunk in model.stream(turns, stop=list(stop) or None, **local):
             counted = chunk.usage_metadata if isinstance(chunk, AIMessage) else None
             if counted:
                 before = usage or Usage()

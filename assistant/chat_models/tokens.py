@@ -72,3 +72,12 @@ class GrowingText:
         return str(
             self._tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
         )
+
+
+def before_stop(text: str, stops: Sequence[str]) -> tuple[int, bool]:
+    """How many characters of a growing text surely come before a stop string, and whether one is there."""
+    found = [text.index(stop) for stop in stops if stop in text]
+    if found:
+        return min(found), True
+    held = (n for stop in stops for n in range(1, len(stop)) if text.endswith(stop[:n]))
+    return len(text) - max(held, default=0), False

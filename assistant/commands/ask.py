@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from assistant.commands.options import JsonOption, LibraryOption, OfflineOption
+from corpora.errors import UsageError
 
 
 def ask(
@@ -45,20 +46,11 @@ def ask(
     from assistant.answer.screen import AnswerScreen
     from assistant.output import emit_json
     from assistant.runtime import opened
-    from corpora.errors import UsageError
 
-    words = _from_stdin() if question == "-" else question
-    if not words.strip():
-        raise UsageError("Empty question.", hint='assistant ask "your question"')
+    words = _words(question)
     if no_retrieval and extractive:
         raise UsageError("--no-retrieval and --extractive exclude each other.")
-    flags = {
-        "k": k,
-        "model": model,
-        "adapter": adapter,
-        "base_url": base_url,
-        "offline": offline or None,
-    }
+    flags = {"k": k, "model": model, "adapter": adapter, "base_url": base_url, "offline": offline or None}
     with opened(library, flags) as runtime:
         engine = build_engine(runtime)
         screen = AnswerScreen(runtime.library.root, links=runtime.settings.links)
@@ -76,7 +68,10 @@ def ask(
             screen.finish(answer)
 
 
-def _from_stdin() -> str:
+def _words(question: str) -> str:
     import sys
 
-    return sys.stdin.buffer.read().decode("utf-8", "replace")
+    words = sys.stdin.buffer.read().decode("utf-8", "replace") if question == "-" else question
+    if not words.strip():
+        raise UsageError("Empty question.", hint='assistant ask "your question"')
+    return words

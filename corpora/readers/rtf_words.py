@@ -18,7 +18,7 @@ SILENT = frozenset(
     latentstyles pgptbl xmlnstbl wgrffmtfilter annotation atnid atnauthor atnref atndate atntime
     atnparent atnicn pnseclvl userprops passwordhash protusertbl mmathPr docvar private fchars
     lchars background blipuid picprop panose falt fontemb
-    """.split()  # noqa: SIM905
+    """.split()
 )
 """Destinations that hold no text of the document."""
 

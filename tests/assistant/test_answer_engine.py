@@ -249,6 +249,23 @@ def test_a_model_that_reads_one_sentence_is_given_the_best_and_its_marker_means_
     assert len(answer.passages) == 2
 
 
+def test_words_of_a_weak_model_that_nothing_supports_give_way_to_the_quote() -> None:
+    shown: list[str] = []
+    model = Chosen("It costs ninety dollars [1]", reads_one_sentence=True)
+    engine = AnswerEngine(Found(LIGHTHOUSE, FERRY), model=model, floor=None)
+    answer = engine.answer("What does a ticket for the ferry cost?", show=shown.append)
+    assert (answer.kind, answer.unsupported, answer.dropped_citations) == ("extractive", False, 1)
+    assert "four euros" in (answer.answer or "")
+    assert "ninety" not in "".join(shown)
+    assert [citation.marker for citation in answer.citations] == [2]
+
+
+def test_a_stronger_model_keeps_its_words_and_is_flagged() -> None:
+    answer, _ = ask("It costs ninety dollars [1].")
+    assert (answer.kind, answer.unsupported) == ("generated", True)
+    assert "ninety dollars" in (answer.answer or "")
+
+
 def test_a_model_that_repeats_itself_is_stopped() -> None:
     answer, shown = ask("It was built in 1874 [1]. " * 200)
     assert answer.answer == shown == "It was built in 1874 [1]."

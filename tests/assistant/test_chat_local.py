@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from assistant.chat_models.tokens import before_stop
 from corpora.errors import Conflict, UsageError
 from corpora.prompt import render
 from corpora.records import Message, Passage
@@ -98,6 +99,20 @@ def test_a_generation_can_be_cancelled_and_the_model_used_again(model: LocalChat
             model.cancel()
     assert len("".join(pieces).split()) <= 6
     assert model.invoke("Say hello.").content
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("no", (2, False)),
+        ("answer\n", (6, False)),
+        ("answer\nQuest", (6, False)),
+        ("answer\nQuestion: why", (6, True)),
+        ("answer\nQuiet", (12, False)),
+    ],
+)
+def test_text_that_may_become_a_stop_string_is_held_back(text: str, expected: tuple[int, bool]) -> None:
+    assert before_stop(text, ["\nQuestion:"]) == expected
 
 
 def test_stop_strings_end_the_text_before_them(model: LocalChatModel) -> None:
