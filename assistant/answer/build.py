@@ -36,7 +36,7 @@ class ChosenModel:
     @property
     def reads_one_sentence(self) -> bool:
         """The untuned embedded model: SQuAD, open retrieval, F1 0.32 from the best sentence of six passages,
-        0.14 from the best passage, 0.09 from three (30 questions, `tests/bench/answers.py`).
+        0.14 from the best passage, 0.04 from all six (30 questions, `tests/bench/answers.py`).
         """
         return self.english_only and self.adapter is None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +26,6 @@ def load_local(
     """The local model called `name` with its adapter. Raises Missing, Conflict."""
     from index.weights import model_folder
 
-    # Threads that spin while others want the processor make a busy machine a hundred times slower
-    # (measured: a token in 0.2 s asleep, over 5 s spinning); it is read when torch is first imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     folder = model_folder(name, offline=offline)
     if (folder / "adapter_config.json").is_file():
         raise Conflict(f"{name} is an adapter, not a model.", hint=f"--adapter {name}", code="not_a_model")
