@@ -39,7 +39,7 @@ def make_files(folder: Path, number: int, seed: int) -> None:
         path = folder / f"part{at % 7}" / f"file{at:03}.{kind}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_content(kind, body, at))
-    (folder / "empty.txt").write_bytes(b"")
+    (folder / "__init__.py").write_bytes(b"")
 
 
 def _content(kind: str, body: list[str], at: int) -> bytes:
