@@ -6,19 +6,22 @@ from typing import Annotated
 
 import typer
 
-from assistant.commands.options import JsonOption, LibraryOption, OfflineOption
+from assistant.commands.options import (
+    JsonOption,
+    KOption,
+    LibraryOption,
+    OfflineOption,
+    TypeOption,
+    WithinOption,
+)
 from corpora.errors import UsageError
 
 
 def ask(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="The question; - reads it from stdin.")],
-    k: Annotated[int | None, typer.Option("-k", min=1, help="Passages to retrieve.")] = None,
-    within: Annotated[
-        str | None, typer.Option("--in", metavar="GLOB", help="Only documents whose path matches.")
-    ] = None,
-    type_: Annotated[
-        str | None, typer.Option("--type", metavar="T", help="Only documents of this type.")
-    ] = None,
+    k: KOption = None,
+    within: WithinOption = None,
+    type_: TypeOption = None,
     model: Annotated[
         str | None,
         typer.Option("--model", metavar="M", help="Name, hub id, folder, openai:M, ollama:M, vllm:M."),

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from assistant.commands.options import JsonOption, LibraryOption, OfflineOption
+from assistant.commands.options import (
+    JsonOption,
+    KOption,
+    LibraryOption,
+    OfflineOption,
+    TypeOption,
+    WithinOption,
+)
 from corpora.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,14 +36,10 @@ class Mode(StrEnum):
 
 def search(
     query: Annotated[str | None, typer.Argument(metavar="QUERY", help="What to look for.")] = None,
-    k: Annotated[int | None, typer.Option("-k", min=1, help="Passages to show.")] = None,
+    k: KOption = None,
     mode: Annotated[Mode | None, typer.Option("--mode", help="By meaning and words, or one of them.")] = None,
-    within: Annotated[
-        str | None, typer.Option("--in", metavar="GLOB", help="Only documents whose path matches.")
-    ] = None,
-    type_: Annotated[
-        str | None, typer.Option("--type", metavar="T", help="Only documents of this type.")
-    ] = None,
+    within: WithinOption = None,
+    type_: TypeOption = None,
     per_source: Annotated[
         int | None, typer.Option("--per-source", min=1, metavar="N", help="Most passages of one document.")
     ] = None,

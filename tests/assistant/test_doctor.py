@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import ingest_driver as driver
 import pytest
 
 from assistant.__main__ import main
-
-DRIVER = Path(__file__).resolve().parents[1] / "index" / "ingest_driver.py"
-
-
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("ingest_driver", DRIVER)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-driver = _load()
 
 
 @pytest.fixture()

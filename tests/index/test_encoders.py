@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+import tiny_models
 import torch
 
 from corpora.errors import UsageError
@@ -19,16 +18,6 @@ from index.encoders.bert_numpy import NumpyBert
 from index.encoders.bert_torch import BATCH_TOKENS, TorchBert, batches
 from index.encoders.embedded import RECIPES, EmbeddedEncoder, Recipe
 
-
-def _tiny_models() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).with_name("tiny_models.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny_models = _tiny_models()
 TEXTS = ["the river", "", "north " * 9, "a b c d e f g", "the norths of rivers", "zzz!", "river " * 20]
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import shutil
 import tempfile
 from pathlib import Path
-from types import ModuleType
 
+import ingest_driver as driver
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -21,18 +20,6 @@ from hypothesis.stateful import (
 )
 
 from corpora.store import Library, problems
-
-
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-driver = _load("ingest_driver")
 
 NAMES = st.sampled_from(["a.txt", "b.txt", "c.md", "x/a.txt", "x/d.txt", "y/z/e.txt"])
 TEXTS = st.one_of(

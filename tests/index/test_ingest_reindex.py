@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
+import ingest_driver as driver
 import pytest
 
 from corpora.errors import NothingToDo
 from corpora.store import Library, content_hash, pending, problems
 from index.reindex import reindex
 from index.sync_options import Hooks
-
-
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-driver = _load("ingest_driver")
 
 
 @pytest.fixture()

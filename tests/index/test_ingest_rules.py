@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
+import ingest_driver as driver
 import pytest
 
 from corpora.errors import Conflict, NothingToDo, StorageError
 from corpora.store import Library, content_hash, problems
 from index.sync_options import Hooks
-
-
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-driver = _load("ingest_driver")
 
 
 @pytest.fixture()

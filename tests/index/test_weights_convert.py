@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+import tiny_models
 
 from corpora.errors import Conflict
 from index.encoders.tokens import TokenReader
@@ -15,17 +14,6 @@ from index.weights import e5
 from index.weights.mapped import mapped_tensors
 from index.weights.pieces import UnigramReader
 from index.weights.smollm2 import _halves_apart, bfloat16_bytes
-
-
-def _tiny_models() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tiny_models", Path(__file__).with_name("tiny_models.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tiny_models = _tiny_models()
 
 
 @pytest.fixture(scope="module")
