@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,9 +33,19 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
 
 @pytest.fixture(scope="session")
 def weights_cache() -> Path:
-    """The cache that holds the embedded weights between test runs (downloaded once, hash-checked)."""
+    """The cache that holds the embedded weights between test runs; fetched here, before any test looks."""
     named = os.environ.get("ASSISTANT_TEST_CACHE")
-    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    program = Path(sys.executable).with_name("assistant")
+    for model in ("all-minilm-l6-v2", "multilingual-e5-small", "smollm2-135m"):
+        done = subprocess.run(
+            [program, "models", "pull", model],
+            env={**os.environ, "XDG_CACHE_HOME": str(cache)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+    return cache
 
 
 @pytest.fixture()
