@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from corpora.errors import Conflict, NothingToDo, UsageError
+from corpora.errors import NothingToDo, UsageError
 
 LIBRARY_NAME = ".assistant"
 
@@ -28,7 +28,9 @@ def find_library(given: Path | None) -> Path | None:
     candidates = [Path(variable)] if variable else [folder / LIBRARY_NAME for folder in (here, *here.parents)]
     for candidate in candidates:
         if _is_library(candidate):
-            _refuse_foreign(candidate)
+            from corpora.store.connection import refuse_foreign  # brings sqlite3
+
+            refuse_foreign(candidate)
             return candidate.absolute()
     return None
 
@@ -60,13 +62,3 @@ def _is_library(folder: Path) -> bool:
         return (folder / "library.db").is_file()
     except OSError:
         return False
-
-
-def _refuse_foreign(folder: Path) -> None:
-    owner = folder.stat().st_uid
-    if hasattr(os, "getuid") and owner != os.getuid():
-        raise Conflict(
-            f"The library {folder} belongs to another user (uid {owner}).",
-            hint=f"--library {folder} if you trust it",
-            code="foreign_library",
-        )

@@ -50,7 +50,7 @@ def test_a_foreign_library_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     library.mkdir()
     (library / "library.db").write_bytes(b"")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("os.getuid", lambda: 4711)
+    monkeypatch.setattr("os.geteuid", lambda: 4711)
     assert main(["status"]) == 5
 
 
