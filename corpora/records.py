@@ -204,5 +204,3 @@ class TokenCounter(Protocol):
     """Counts the tokens of each text as the encoder (or the language model) will see them."""
 
     def __call__(self, texts: Sequence[str], /) -> Sequence[int]: ...
-
-

@@ -11,9 +11,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from assistant.answer.sentences import sentences
-from assistant.answer.support import Evidence, find_evidence, read_claim, says_nothing
 from corpora.records import Citation, Passage, Span
+from index.evidence.sentences import sentences
+from index.evidence.support import Evidence, find_evidence, read_claim, says_nothing
 
 MARKER = re.compile(r"\[(\d{1,3}(?:\s?[,，、;]\s?\d{1,3})*)\]|【(\d{1,3}(?:\s?[,，、;]\s?\d{1,3})*)】")
 _MARKERS = rf"(?:\s*(?:{MARKER.pattern}))+"

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from assistant.answer.citations import make_citation, title_of
-from assistant.answer.sentences import sentences
-from assistant.answer.words import Words, question_words, words
 from corpora.records import Citation, Passage, Span
+from index.evidence.sentences import sentences
+from index.evidence.words import Words, question_words, words
 
 _QUOTES = 2  # at most
 _SECOND_AT = 0.85  # of the first one's score, for a second quote

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assistant.answer.citations import title_of
-from assistant.answer.words import question_words, share, words
 from corpora.records import ScoredPassage
+from index.evidence.words import question_words, share, words
 
 if TYPE_CHECKING:
     from assistant.answer.engine import PassageSource

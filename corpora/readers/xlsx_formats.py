@@ -63,7 +63,7 @@ class NumberFormats:
 
 
 def _kind(code: str) -> str:
-    """"date", "time", "both", "elapsed", "%" with a 0 for each decimal, or "" for a plain number."""
+    """ "date", "time", "both", "elapsed", "%" with a 0 for each decimal, or "" for a plain number."""
     positive = _LITERALS.sub("", code.split(";", 1)[0]).lower()
     if "%" in positive:
         decimals = positive.partition(".")[2]

@@ -89,11 +89,18 @@ _COUNTED = (
     ),
 )
 
+_SPANS = {
+    "passages": 'SELECT start, "end", text FROM passages WHERE document = ?',
+    "quotes": 'SELECT q.start, q."end", q.text FROM example_quotes AS q JOIN examples ON number = q.example'
+    " WHERE q.document = ? AND status = 'accepted' AND stale IS NULL",
+}
+
 
 def _offsets(connection: sqlite3.Connection) -> list[str]:
-    """Passages whose text is not the span of the document that they name."""
-    wrong = 0
+    """Passages, and quotes of living examples, whose text is not the span of the document that they name."""
+    wrong = {"passages": 0, "quotes": 0}
     for number, text in connection.execute("SELECT document, text FROM texts"):
-        rows = connection.execute('SELECT start, "end", text FROM passages WHERE document = ?', (number,))
-        wrong += sum(text[start:end] != passage for start, end, passage in rows)
-    return [f"{wrong} passages whose text is not that of their offsets"] if wrong else []
+        for what, query in _SPANS.items():
+            rows = connection.execute(query, (number,))
+            wrong[what] += sum(text[start:end] != quoted for start, end, quoted in rows)
+    return [f"{n} {what} whose text is not that of their offsets" for what, n in wrong.items() if n]

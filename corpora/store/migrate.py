@@ -10,10 +10,20 @@ from pathlib import Path
 from corpora.errors import Conflict
 from corpora.store.connection import DATABASE, Access, connect, damaged, read_only, translated
 from corpora.store.guard import held
-from corpora.store.schema import APPLICATION_ID, FORMAT_VERSION
+from corpora.store.schema import APPLICATION_ID, EXAMPLES, FORMAT_VERSION
+
+
+def _add_examples(connection: sqlite3.Connection) -> None:
+    statement = ""
+    for line in EXAMPLES.splitlines(keepends=True):  # executescript would end the transaction
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""
+
 
 # Step n turns format n into n + 1, inside a transaction that is not its own.
-STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {}
+STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _add_examples}
 
 
 def format_of(connection: sqlite3.Connection, folder: Path) -> int:

@@ -12,12 +12,21 @@ from corpora.store.library import Library
 def purge(library: Library, document_id: str) -> None:
     """Remove a document, rewrite the database without its free pages, drop caches and older copies.
 
+    Every example that quotes it goes too, reviewed or not, and all stored replies of teachers, since any of
+    them may repeat it.
+
     The derived caches are rebuilt by the next search. Takes the time of copying the database. Raises Busy
     if another process keeps the old pages in use: they go when it ends, or with the next purge.
     """
     with library.guard():
         with library.write() as writer:
             writer.connection.execute("DELETE FROM cache_segments")
+            writer.connection.execute(
+                "DELETE FROM examples WHERE number IN"
+                " (SELECT example FROM example_quotes WHERE document_id = ?)",
+                (document_id,),
+            )
+            writer.connection.execute("DELETE FROM teacher_replies")
             path = next((known.path for known in library.known() if known.id == document_id), None)
             writer.remove_document(document_id)
             if path is not None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from assistant.answer.citations import CitationChecker, check_sentence, split_answer
-from assistant.answer.sentences import sentences
-from assistant.answer.support import find_evidence, read_claim
 from corpora.records import Passage
+from index.evidence.sentences import sentences
+from index.evidence.support import find_evidence, read_claim
 
 HARBOUR = (
     "The harbour of Brannock is guarded by a lighthouse. It was built in 1874 by the engineer Anna Kerr "

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from assistant.answer import support
-from assistant.answer.sentences import sentences
-from assistant.answer.words import question_words, words
+from index.evidence.sentences import sentences
+from index.evidence.words import question_words, words
 
 SETS = ("clapnq", "expmrc-squad", "expmrc-cmrc")
 

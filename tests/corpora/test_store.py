@@ -285,12 +285,32 @@ def test_a_newer_format_is_left_alone(library: Library) -> None:
     assert (library.folder / "library.db").read_bytes() == before
 
 
-def make_old(library: Library) -> None:
-    """Turn a library into what format 0 might have been: no `roots` table."""
+FORMAT_1 = """
+DROP TRIGGER document_changed; DROP TRIGGER document_removed; DROP TABLE example_quotes; DROP TABLE examples;
+DROP TABLE document_splits; DROP TABLE taught; DROP TABLE teacher_replies; DROP TABLE judges;
+UPDATE manifest SET value = '1' WHERE key = 'format_version';
+"""
+
+
+def make_old(library: Library, script: str = "") -> None:
+    """Turn a library into one of format 1, or of what format 0 might have been: no `roots` table."""
     library.close()
     database = sqlite3.connect(library.folder / "library.db")
-    database.executescript("DROP TABLE roots; UPDATE manifest SET value = '0' WHERE key = 'format_version'")
+    to_0 = "DROP TABLE roots; UPDATE manifest SET value = '0' WHERE key = 'format_version'"
+    database.executescript(FORMAT_1 + (script or to_0))
     database.close()
+
+
+def test_a_library_of_format_1_gains_examples(library: Library, tmp_path: Path) -> None:
+    put(library, document("a"))
+    make_old(library, "SELECT 1")
+    with Library.open(library.folder) as opened:
+        assert opened.manifest("format_version") == "2"
+        migrated = opened.fetch("SELECT type, name, sql FROM sqlite_master ORDER BY name")
+        with Library.create(tmp_path / "new" / ".assistant") as new:
+            assert migrated == new.fetch("SELECT type, name, sql FROM sqlite_master ORDER BY name")
+        assert opened.counts()[0] == 1
+    assert (library.folder / "library.db.format-1").exists()
 
 
 def add_roots(connection: sqlite3.Connection) -> None:

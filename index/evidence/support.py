@@ -12,9 +12,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from assistant.answer.sentences import sentences
-from assistant.answer.words import Words, negated, question_words, share, words
 from corpora.records import Span
+from index.evidence.sentences import sentences
+from index.evidence.words import Words, negated, question_words, share, words
 
 CLAIM_SHARE = 0.7  # of a claim's words, in the window
 QUESTION_SHARE = 0.4  # of the question's words, in the window or the claim, for a short claim
