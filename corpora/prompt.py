@@ -113,12 +113,15 @@ class RenderedPrompt:
 
 
 def language_of(text: str) -> Language:
-    """ "zh" where at least a fifth of the letters are Han and none is kana or Hangul, else "en"."""
+    """ "zh" where at least a fifth of the letters are Han and less than a tenth kana or Hangul, else "en".
+
+    A Chinese text may quote a Japanese or Korean name; a text in those languages has a third of its own
+    letters and more.
+    """
     letters = [char for char in text if char.isalpha()]
     han = sum("\u3400" <= char <= "\u9fff" for char in letters)
-    if any("\u3040" <= char <= "\u30ff" or "\uac00" <= char <= "\ud7a3" for char in letters):
-        return "en"
-    return "zh" if letters and han * 5 >= len(letters) else "en"
+    others = sum("\u3040" <= char <= "\u30ff" or "\uac00" <= char <= "\ud7a3" for char in letters)
+    return "zh" if letters and han * 5 >= len(letters) > others * 10 else "en"
 
 
 def escape(text: str) -> str:
@@ -133,14 +136,18 @@ def render(
     *,
     count_tokens: MessageCounter,
     limit: int,
+    history: Sequence[Message] = (),
 ) -> RenderedPrompt:
     """The prompt for `question` over `passages`, best first, in at most `limit` tokens.
 
     Passages are taken in order until one does not fit; that one and the rest are counted in `left_out`.
-    Raises UsageError when the question alone, or with the first passage, is over the limit.
+    `history` is what was said before, without the passages of then: its markers point to nothing now, and
+    become inert. Raises UsageError when the question with the history, or with the first passage too, is
+    over the limit.
     """
     language = language_of(question)
-    before = (Message("system", _SYSTEM[language]), *_examples(language))
+    said = [Message(turn.role, escape(turn.content).strip()) for turn in history]
+    before = (Message("system", _SYSTEM[language]), *_examples(language), *said)
     blocks: list[str] = []
     messages = (*before, _user(blocks, question, language))
     tokens = _checked(count_tokens(messages), limit, "The question")
