@@ -1,4 +1,4 @@
-"""What the methods need of a teacher: batches of calls, each with its reply or the reason why there is none."""
+"""What the methods need of a teacher: batches of calls, each with its reply or why there is none."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assistant.chat_models.adapters import attach_adapter, find_adapter
+from assistant.chat_models.identity import model_fingerprint
 from assistant.chat_models.local import LocalChatModel, LocalWeights
 from corpora.chat_template import ChatTemplate
 from corpora.errors import Conflict, Missing
@@ -49,6 +50,8 @@ def load_local(
         template=ChatTemplate(tokenizer.chat_template, strings),
         context=min(int(getattr(model.config, "max_position_embeddings", _MAX_CONTEXT)), _MAX_CONTEXT),
         stop_ids=_stop_ids(model, tokenizer),
+        start_id=_start_id(tokenizer),
+        fingerprint=model_fingerprint(folder, adapter_folder, _precision(model)),
     )
     return LocalChatModel(weights, model_name=name, adapter_name=adapter, max_new_tokens=max_new_tokens)
 
@@ -143,6 +146,18 @@ def _stop_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> fro
         stops |= set(ids) if isinstance(ids, list | tuple) else {ids} if isinstance(ids, int) else set()
     known = {token.content: token_id for token_id, token in tokenizer.added_tokens_decoder.items()}
     return frozenset(stops | {known[text] for text in _TURN_ENDS if text in known})
+
+
+def _start_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """What stands before the first word of a document, as the model was trained on documents."""
+    known = {token.content: token_id for token_id, token in tokenizer.added_tokens_decoder.items()}
+    ids = (known.get("<|endoftext|>"), tokenizer.bos_token_id, tokenizer.eos_token_id)
+    return next((token for token in ids if isinstance(token, int)), 0)
+
+
+def _precision(model: PreTrainedModel) -> list[str]:
+    quantised = getattr(model.config, "quantization_config", None) is not None
+    return [str(model.dtype), model.device.type, "4-bit" if quantised else "whole"]
 
 
 _TURN_ENDS = (

@@ -1,46 +1,59 @@
-"""Our LangChain chat model: transformers on this machine, token by token, greedy unless told otherwise."""
+"""Our LangChain chat model: transformers on this machine, greedy unless told otherwise, one reply or many."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import RunnableConfig
 from pydantic import ConfigDict, PrivateAttr
 
+from assistant.chat_models.batch import Row, write_rows
+from assistant.chat_models.likelihood import mean_log_likelihoods
+from assistant.chat_models.prefill import Prefiller
+from assistant.chat_models.sampling import Chooser
 from assistant.chat_models.tokens import GrowingText, TokenizerEncoder, before_stop
-from corpora.chat_template import ChatTemplate, encode_chat
+from corpora.chat_template import ChatTemplate, encode_chat, encode_data
 from corpora.errors import Conflict, UsageError
 from corpora.records import Message
+from finetune.teacher import Ask, Reply
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _ROLES = {"human": "user", "ai": "assistant", "system": "system"}
+_ROWS_AT_ONCE = 16  # of LangChain's `batch`
 
 
 @dataclass(frozen=True, slots=True)
 class LocalWeights:
-    """What is loaded: the model (with its adapter), its tokenizer, and how many tokens it can see."""
+    """What is loaded: the model (with its adapter), its tokenizer, and how many tokens it can see.
+
+    `start_id` is the token that stands before a text that has nothing before it. `fingerprint` changes
+    whenever replies could (hex, 16 digits).
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     template: ChatTemplate
     context: int
     stop_ids: frozenset[int]
+    start_id: int
+    fingerprint: str
 
 
 class LocalChatModel(BaseChatModel):
     """A causal language model of transformers behind LangChain's seam.
 
+    A call may set `max_new_tokens`, `temperature`, `top_p`, `presence_penalty` and `seed` for itself.
     `cancel` stops a generation that runs in another thread after the current token; what was written until
     then is the result.
     """
@@ -54,12 +67,14 @@ class LocalChatModel(BaseChatModel):
     seed: int = 0
     _weights: LocalWeights = PrivateAttr()
     _encoder: TokenizerEncoder = PrivateAttr()
+    _prefiller: Prefiller = PrivateAttr()
     _cancelled: threading.Event = PrivateAttr(default_factory=threading.Event)
 
     def __init__(self, weights: LocalWeights, **fields: Any) -> None:
         super().__init__(**fields)
         self._weights = weights
         self._encoder = TokenizerEncoder(weights.tokenizer)
+        self._prefiller = Prefiller(weights.model)
 
     @property
     def _llm_type(self) -> str:
@@ -73,6 +88,11 @@ class LocalChatModel(BaseChatModel):
     def context_tokens(self) -> int:
         """Tokens that prompt and answer together may have."""
         return self._weights.context
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever replies could: weights, adapter, template, precision (hex, 16 digits)."""
+        return self._weights.fingerprint
 
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """Exactly the ids that the model is given; no text of a message becomes a special token."""
@@ -91,6 +111,60 @@ class LocalChatModel(BaseChatModel):
         """Stop the generation that is running."""
         self._cancelled.set()
 
+    def generate_batch(self, asks: Sequence[Ask]) -> list[Reply]:
+        """The replies to `asks`, in order, written side by side in one batch; longest prompts set its size.
+
+        A prompt that is over the context fails by itself. The same asks in the same order give the same
+        replies, bit for bit.
+        """
+        self._cancelled.clear()
+        prompts = [self.prompt_ids(ask.messages) for ask in asks]
+        rows: dict[int, Row] = {}
+        for n, (ask, prompt) in enumerate(zip(asks, prompts, strict=True)):
+            room = min(ask.max_new_tokens, self._weights.context - len(prompt))
+            if room > 0:
+                rows[n] = Row(ask, prompt, room, self._weights.tokenizer)
+        done = not rows or self._write(list(rows.values()))
+        unread = [self._too_long(len(prompt)) if n not in rows else None for n, prompt in enumerate(prompts)]
+        return [
+            Reply(None, error=unread[n] or "cancelled") if n not in rows or not done else rows[n].reply()
+            for n in range(len(asks))
+        ]
+
+    def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """Mean natural log of the probability of a token of the second text, behind the first; no chat.
+
+        The texts are encoded apart: a second text that goes on behind a word begins with its blank. What
+        is over the context is left out at the front. Minus infinity for an empty second text.
+        """
+        start = self._weights.start_id
+        return self._likelihoods([([start, *encode_data(one, self._encoder)], two) for one, two in pairs])
+
+    def reply_log_likelihoods(self, pairs: Sequence[tuple[Sequence[Message], str]]) -> list[float]:
+        """As `log_likelihoods`, of replies behind the prompts that `messages` make in a chat."""
+        return self._likelihoods([(self.prompt_ids(messages), reply) for messages, reply in pairs])
+
+    def batch(
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[AIMessage]:
+        """As LangChain's, written side by side; with callbacks one by one, so that each is heard."""
+        configs = config if isinstance(config, list) else [config or {}]
+        if any(one.get("callbacks") for one in configs):
+            return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
+        asks = [self._ask(self._convert_input(one).to_messages(), kwargs) for one in inputs]
+        messages: list[Any] = []
+        for start in range(0, len(asks), _ROWS_AT_ONCE):
+            for reply in self.generate_batch(asks[start : start + _ROWS_AT_ONCE]):
+                if reply.text is None and not return_exceptions:
+                    raise UsageError(reply.error or "")
+                messages.append(UsageError(reply.error or "") if reply.text is None else _said(reply))
+        return messages
+
     def _stream(
         self,
         messages: list[BaseMessage],
@@ -98,13 +172,13 @@ class LocalChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        ids = self.prompt_ids([_message(message) for message in messages])
-        limit = int(kwargs.get("max_new_tokens", self.max_new_tokens))
+        ask = self._ask(messages, {**kwargs, "stop": stop})
+        ids = self.prompt_ids(ask.messages)
         text, given, growing = "", 0, GrowingText(self._weights.tokenizer)
         prompt = len(ids)  # counted with the first chunk, each token with its own
-        for token in self._tokens(ids, limit):
+        for token in self._tokens(ids, ask):
             text += growing.push(token)
-            certain, stopped = before_stop(text, stop or ())
+            certain, stopped = before_stop(text, ask.stop)
             yield _chunk(text[given:certain], prompt, 1, run_manager)
             prompt, given = 0, max(given, certain)
             if stopped:
@@ -124,20 +198,18 @@ class LocalChatModel(BaseChatModel):
         message = AIMessage(content=whole.content, usage_metadata=whole.usage_metadata)
         return ChatResult(generations=[ChatGeneration(message=message)])
 
-    def _tokens(self, ids: Sequence[int], limit: int) -> Iterator[int]:
-        """Ids of the answer, one at a time, up to `limit` or the end of the turn (which is not given)."""
+    def _tokens(self, ids: Sequence[int], ask: Ask) -> Iterator[int]:
+        """Ids of the answer, one at a time, up to the limit or the end of the turn (which is not given)."""
         import torch
         from transformers import DynamicCache
 
         weights = self._weights
         if len(ids) >= weights.context:
-            raise UsageError(
-                f"The prompt is {len(ids)} tokens; the limit is {weights.context} with this model."
-            )
-        limit = min(limit, weights.context - len(ids))
+            raise UsageError(self._too_long(len(ids)))
+        limit = min(ask.max_new_tokens, weights.context - len(ids))
         self._cancelled.clear()
         device = weights.model.device
-        generator = torch.Generator(device=device).manual_seed(self.seed) if self.temperature > 0 else None
+        chooser = Chooser(ask)
         cache = DynamicCache(config=weights.model.config)
         step = torch.tensor([list(ids)], device=device)
         for _ in range(limit):
@@ -145,19 +217,38 @@ class LocalChatModel(BaseChatModel):
                 logits = weights.model(
                     input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1
                 ).logits[0, -1]
-            token = self._choose(logits, generator)
+            token = chooser.choose(logits)
             if token in weights.stop_ids or self._cancelled.is_set():
                 return
             yield token
             step = torch.tensor([[token]], device=device)
 
-    def _choose(self, logits: torch.Tensor, generator: torch.Generator | None) -> int:
-        if generator is None:
-            return int(logits.argmax())
-        import torch
+    def _write(self, rows: list[Row]) -> bool:
+        weights = self._weights
+        return write_rows(rows, self._prefiller, weights.model, weights.stop_ids, self._cancelled)
 
-        shares = torch.softmax(logits.float() / self.temperature, dim=-1)
-        return int(torch.multinomial(shares, 1, generator=generator))
+    def _likelihoods(self, pairs: Sequence[tuple[list[int], str]]) -> list[float]:
+        context = self._weights.context
+        encoded = []
+        for before, text in pairs:
+            after = encode_data(text, self._encoder)[: context - 1]
+            encoded.append((before[-(context - len(after)) :], after))
+        return mean_log_likelihoods(self._prefiller, encoded)
+
+    def _too_long(self, tokens: int) -> str:
+        return f"The prompt is {tokens} tokens; the limit is {self._weights.context} with this model."
+
+    def _ask(self, messages: Sequence[BaseMessage], options: Mapping[str, Any]) -> Ask:
+        """A call of LangChain's with what it sets for itself and what the model is set to."""
+        return Ask(
+            tuple(_message(message) for message in messages),
+            max_new_tokens=int(options.get("max_new_tokens", self.max_new_tokens)),
+            temperature=float(options.get("temperature", self.temperature)),
+            top_p=float(options.get("top_p", 1.0)),
+            presence_penalty=float(options.get("presence_penalty", 0.0)),
+            seed=int(options.get("seed", self.seed)),
+            stop=tuple(options.get("stop") or ()),
+        )
 
 
 @lru_cache(maxsize=64)
@@ -181,6 +272,16 @@ def _chunk(
     if run_manager is not None and text:
         run_manager.on_llm_new_token(text, chunk=chunk)
     return chunk
+
+
+def _said(reply: Reply) -> AIMessage:
+    usage = reply.usage
+    tokens = UsageMetadata(
+        input_tokens=usage.prompt_tokens,
+        output_tokens=usage.completion_tokens,
+        total_tokens=usage.prompt_tokens + usage.completion_tokens,
+    )
+    return AIMessage(content=reply.text or "", usage_metadata=tokens)
 
 
 def _message(message: BaseMessage) -> Message:

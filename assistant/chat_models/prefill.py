@@ -1,0 +1,124 @@
+"""Prompts of different lengths as one batch: what they begin with is computed once, the rest side by side.
+
+A row is: shared prefix, padding, its own rest. Padding is masked and takes no position, so that a row has the
+same positions, and up to rounding the same values, as it has alone.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import DynamicCache, PreTrainedModel
+
+_SHORTEST_PREFIX = 32  # tokens; below, a forward pass of its own costs more than it saves
+_PREFIX_STEP = 16  # prefixes are cut to this, so that a chance word in common makes no new one
+_KEPT_PREFIXES = 4
+
+Layers = list[tuple["torch.Tensor", "torch.Tensor"]]  # keys and values, each (1, heads, tokens, size)
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows behind their prompts. `mask` has a column for every key in `cache`; `lengths` count real tokens.
+
+    `logits` are of the last `kept` tokens of each row: (rows, kept, vocabulary).
+    """
+
+    cache: DynamicCache
+    mask: torch.Tensor
+    lengths: torch.Tensor
+    logits: torch.Tensor
+
+
+class Prefiller:
+    """Reads batches of prompts; keeps the prefixes used last."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._model = model
+        self._prefixes: OrderedDict[tuple[int, ...], Layers] = OrderedDict()
+
+    def read(self, prompts: Sequence[Sequence[int]], kept: int = 1) -> Batch:
+        """One forward pass over `prompts` (none empty), behind what they share; logits of the last `kept`."""
+        import torch
+
+        shared = shared_prefix(prompts, kept)
+        cache = self._cache()
+        if shared:
+            layers = self._prefix(tuple(prompts[0][:shared]))
+            if layers is None:
+                shared = 0
+            else:
+                for place, (keys, values) in enumerate(layers):
+                    rows = (len(prompts), -1, -1, -1)
+                    cache.update(keys.expand(*rows), values.expand(*rows), place)
+        device = self._model.device
+        rests = [list(prompt[shared:]) for prompt in prompts]
+        width = max(len(rest) for rest in rests)
+        ids = torch.tensor([[0] * (width - len(rest)) + rest for rest in rests], device=device)
+        mask = torch.tensor(
+            [[1] * shared + [0] * (width - len(rest)) + [1] * len(rest) for rest in rests], device=device
+        )
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, shared:]
+        with torch.inference_mode():
+            logits = self._model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=min(kept, width),
+            ).logits
+        return Batch(cache, mask, mask.sum(dim=1), logits)
+
+    def _cache(self) -> DynamicCache:
+        from transformers import DynamicCache
+
+        return DynamicCache(config=self._model.config)
+
+    def _prefix(self, ids: tuple[int, ...]) -> Layers | None:
+        """Keys and values of a prefix, always computed alone: a reply does not hang on what was asked before.
+
+        None where a layer keeps less than everything (a sliding window, a state).
+        """
+        import torch
+        from transformers.cache_utils import DynamicLayer
+
+        if ids in self._prefixes:
+            self._prefixes.move_to_end(ids)
+            return self._prefixes[ids]
+        cache = self._cache()
+        if any(type(layer) is not DynamicLayer for layer in cache.layers):
+            return None
+        with torch.inference_mode():
+            self._model(
+                input_ids=torch.tensor([ids], device=self._model.device),
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        layers = [
+            (layer.keys, layer.values)
+            for layer in cache.layers
+            if isinstance(layer, DynamicLayer) and layer.keys is not None and layer.values is not None
+        ]
+        self._prefixes[ids] = layers
+        if len(self._prefixes) > _KEPT_PREFIXES:
+            self._prefixes.popitem(last=False)
+        return layers
+
+
+def shared_prefix(prompts: Sequence[Sequence[int]], kept: int = 1) -> int:
+    """How many tokens all of `prompts` begin with, leaving `kept` to each; 0 where it is not worth a pass."""
+    if len(prompts) < 2:
+        return 0
+    room = min(len(prompt) for prompt in prompts) - kept
+    columns = zip(*(prompt[: max(room, 0)] for prompt in prompts), strict=True)
+    length = sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
+    length -= length % _PREFIX_STEP
+    return length if length >= _SHORTEST_PREFIX else 0
