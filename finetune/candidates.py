@@ -49,7 +49,8 @@ class Candidate:
 class Writer(Protocol):
     """A way to make candidates from passages (Self-QA by model or by rule, ...)."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def write(self, passages: Sequence[Passage]) -> list[list[Candidate]]:
         """The candidates of each passage, best first. Same passages, same candidates, bit for bit."""

@@ -1,0 +1,1 @@
+"""Training rows as files that trainers read, and such files as examples again."""

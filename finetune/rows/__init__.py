@@ -1,0 +1,1 @@
+"""From accepted examples to training rows: what the live retriever brings, in the prompt of `ask`."""
