@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from assistant import __version__
-from assistant.commands import ask, config, doctor, documents, ingest, models, reindex, search, status
+from assistant.commands import (
+    ask,
+    config,
+    data,
+    doctor,
+    documents,
+    generate,
+    ingest,
+    models,
+    reindex,
+    search,
+    status,
+)
 
 app = typer.Typer(
     name="assistant",
@@ -37,8 +49,10 @@ app.command()(ingest.ingest)
 app.command()(ask.ask)
 app.command()(search.search)
 app.add_typer(documents.app, name="documents")
+app.command()(generate.generate)
 app.command()(reindex.reindex)
 app.command()(status.status)
 app.command()(doctor.doctor)
+app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")

@@ -13,6 +13,7 @@ import pytest
 from assistant.settings import KEYS
 from corpora import errors
 from corpora.records import SkipCode
+from finetune.checks.records import REASONS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 HANDBOOK = REPOSITORY / "corpora" / "handbook"
@@ -41,7 +42,7 @@ def test_every_command_and_option_named_exists() -> None:
     for guide in GUIDES:
         for match in COMMAND.finditer(guide.read_text("utf-8")):
             words = (match[2] or "").split()
-            known = ("documents", "models", "config")
+            known = ("documents", "models", "config", "data")
             command = (match[1], words[0]) if match[1] in known and words else (match[1],)
             named.setdefault(command, set()).update(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", match[2] or ""))
     assert len(named) >= 10
@@ -55,6 +56,25 @@ def test_every_option_of_the_asking_page_exists() -> None:
     options = [re.findall(r"--?[a-z-]+", row[0])[0] for row in table_rows("asking.md", "## Options")]
     assert len(options) >= 8
     assert [option for option in options if option not in text] == []
+
+
+def test_every_option_of_generate_is_explained() -> None:
+    rows = table_rows("training-data.md", "## Generate")
+    options = {re.findall(r"--[a-z-]+", row[0])[0] for row in rows[:8]}
+    assert set(re.findall(r"--[a-z-]+", help_of("generate"))) == options | {
+        "--library",
+        "--json",
+        "--offline",
+        "--help",
+    }
+
+
+def test_every_reject_reason_is_explained() -> None:
+    """Those of the checks, and those that the methods set by themselves, as they stand in the source."""
+    explained = {row[0] for row in table_rows("training-data.md", "## Checks")}
+    sources = [path.read_text("utf-8") for path in (REPOSITORY / "finetune").rglob("*.py")]
+    written = {reason for text in sources for reason in re.findall(r'rejected="(\w+)"', text)}
+    assert {*REASONS, *written} <= explained
 
 
 def test_settings_table_is_the_settings() -> None:

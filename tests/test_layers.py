@@ -28,6 +28,8 @@ DOORS = {  # third-party package -> the only places that may import it
     "tantivy": ("index/lexical.py",),
     "sentence_transformers": ("index/encoders/sentence.py", "index/rerank.py"),
     "typer": ("assistant/cli.py", "assistant/__main__.py", "assistant/commands/"),
+    "datasets": ("finetune/",),
+    "lemminflect": ("finetune/",),
     "textual": ("assistant/tui/",),
     "trl": ("finetune/",),
     "peft": ("finetune/", "assistant/chat_models/"),

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from corpora.store.connection import WAIT_SECONDS, Access, connect, read_only, translated
-from corpora.store.guard import held
+from corpora.store.guard import LOCK, held
 from corpora.store.writer import Writer
 
 
@@ -105,7 +105,11 @@ class Database:
                 raise
 
     def guard(
-        self, *, wait: float = WAIT_SECONDS, on_wait: Callable[[str], None] | None = None
+        self,
+        *,
+        wait: float = WAIT_SECONDS,
+        on_wait: Callable[[str], None] | None = None,
+        lock: str = LOCK,
     ) -> AbstractContextManager[None]:
         """Hold the library for a long write of several transactions (see `corpora.store.guard`)."""
-        return held(self.folder, wait=wait, on_wait=on_wait)
+        return held(self.folder, wait=wait, on_wait=on_wait, lock=lock)

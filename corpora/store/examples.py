@@ -91,6 +91,16 @@ class ExampleStore:
         )
         return [Count(*row) for row in rows]
 
+    def accepted_of(self, passage_ids: Iterable[str], method: Method) -> dict[str, int]:
+        """How many accepted examples of a method rest on each of these passages, those that have any."""
+        rows = self._library.fetch(
+            "SELECT q.passage_id, count(DISTINCT e.number) FROM example_quotes AS q"
+            " JOIN examples AS e ON e.number = q.example WHERE e.status = 'accepted' AND e.method = ?"
+            " AND q.passage_id IN (SELECT value FROM json_each(?)) GROUP BY q.passage_id",
+            (method, json.dumps(list(passage_ids))),
+        )
+        return dict(rows)
+
     def last_number(self) -> int:
         """Grows with every example that is added."""
         return int(self._library.fetch_one("SELECT coalesce(max(number), 0) FROM examples")[0])
@@ -173,6 +183,11 @@ class ExampleStore:
     def taught(self, scope: str) -> set[str]:
         """The units (passage ids, numbers of rounds) that were worked on for `scope`."""
         return {row[0] for row in self._library.fetch("SELECT unit FROM taught WHERE scope = ?", (scope,))}
+
+    def taught_passages(self, scope: str) -> int:
+        """How many of the units for `scope` belong to a document."""
+        query = "SELECT count(*) FROM taught WHERE scope = ? AND document IS NOT NULL"
+        return int(self._library.fetch_one(query, (scope,))[0])
 
     def add_taught(self, writer: Writer, scope: str, units: Mapping[str, str | None]) -> None:
         """Note units as worked on, each with the id of its document, if it has one.

@@ -18,19 +18,24 @@ from corpora.errors import Busy, StorageError
 from corpora.store.connection import WAIT_SECONDS, translated
 
 LOCK = "lock.db"
+TEACHING = "teaching.db"  # held by a run of `generate`, beside which documents may be ingested
 _PAUSE = 0.1
 
 
 @contextmanager
 def held(
-    folder: Path, *, wait: float = WAIT_SECONDS, on_wait: Callable[[str], None] | None = None
+    folder: Path,
+    *,
+    wait: float = WAIT_SECONDS,
+    on_wait: Callable[[str], None] | None = None,
+    lock: str = LOCK,
 ) -> Iterator[None]:
     """Hold the library for one long write; `on_wait` hears once who is being waited for.
 
     Raises Busy after `wait` seconds. Nothing has to be cleaned up after a holder that was killed.
     """
     with translated(folder):
-        connection = _opened(folder)
+        connection = _opened(folder / lock)
     try:
         with translated(folder):
             _acquire(connection, folder, wait, on_wait)
@@ -39,8 +44,7 @@ def held(
         connection.close()  # ends the transaction and with it the lock
 
 
-def _opened(folder: Path) -> sqlite3.Connection:
-    path = folder / LOCK
+def _opened(path: Path) -> sqlite3.Connection:
     for attempt in (1, 2):
         try:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))

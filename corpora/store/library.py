@@ -172,6 +172,14 @@ class Library(Database):
             for row in self.fetch(f"{_PASSAGE} WHERE d.id = ? ORDER BY p.ordinal", (document_id,))
         ]
 
+    def passage_keys(self) -> list[tuple[int, str, str]]:
+        """(rowid, passage id, document id) of every passage, by document path, then in its order."""
+        rows = self.fetch(
+            "SELECT p.rowid, p.id, d.id FROM passages AS p JOIN documents AS d ON d.number = p.document"
+            " ORDER BY d.path, p.ordinal"
+        )
+        return [(int(rowid), str(name), str(document)) for rowid, name, document in rows]
+
     def rows(self, after: int, limit: int) -> list[tuple[int, str]]:
         """(rowid, indexed text) of the next `limit` passages with rowid > `after`, by rowid."""
         rows = self.fetch(

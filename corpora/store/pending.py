@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from corpora.store.library import Library
-from corpora.store.writer import Writer, now_text, passage_id
+from corpora.store.writer import Writer, passage_id
 
 if TYPE_CHECKING:
     from corpora.chunking import Piece
@@ -36,14 +36,14 @@ def pending_documents(library: Library) -> set[str]:
 def start(writer: Writer, facts: Mapping[str, str]) -> None:
     """Begin anew; what an earlier unfinished job left is dropped."""
     abandon(writer)
-    writer.connection.execute("INSERT INTO jobs VALUES (?, ?, ?)", (_JOB, json.dumps(facts), now_text()))
+    writer.set_job(_JOB, json.dumps(facts))
 
 
 def abandon(writer: Writer) -> None:
     """Drop the pending set and its job."""
     writer.connection.execute("DELETE FROM pending_passages")
     writer.connection.execute("DELETE FROM pending_documents")
-    writer.connection.execute("DELETE FROM jobs WHERE kind = ?", (_JOB,))
+    writer.set_job(_JOB, None)
 
 
 def put(writer: Writer, document_id: str, pieces: Sequence[Piece], vectors: bytes) -> None:

@@ -49,6 +49,13 @@ class Writer:
         else:
             self.connection.execute("REPLACE INTO manifest VALUES (?, ?)", (key, value))
 
+    def set_job(self, kind: str, detail: str | None) -> None:
+        """Note down what a long job needs to go on after a kill; None when it is done."""
+        if detail is None:
+            self.connection.execute("DELETE FROM jobs WHERE kind = ?", (kind,))
+        else:
+            self.connection.execute("REPLACE INTO jobs VALUES (?, ?, ?)", (kind, detail, now_text()))
+
     def add_root(self, path: str) -> None:
         """Remember that this file or folder was ingested now."""
         self.connection.execute("REPLACE INTO roots VALUES (?, ?)", (stored_path(path), now_text()))

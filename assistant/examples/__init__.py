@@ -1,0 +1,1 @@
+"""The examples of a library as the commands show, count and export them."""

@@ -1,0 +1,76 @@
+"""Can a model tell a right answer from a wrong one? `python tests/bench/reader.py [--model M]`.
+
+Prints, for each scorer, the area under the ROC curve on the calibration pairs (`corpora/calibration`), of its
+scores and of its verdicts (which decides whether it may reject), the threshold that separates them best, and
+what share of kept and swapped answers the shipped threshold accepts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+
+from assistant.chat_models import load_chat_model
+from assistant.chat_models.local import LocalChatModel
+from corpora.records import Message
+from finetune.checks.judge import Judge
+from finetune.checks.reading import PairScorer, measured_scores, verdicts
+from finetune.measures import area_under_roc, best_threshold
+from finetune.reader import LikelihoodReader, Reader
+from finetune.teacher import Ask, Reply
+
+_AT_ONCE = 8
+
+
+class Direct:
+    """A teacher and a likelihood over a local model, without a cache."""
+
+    def __init__(self, model: LocalChatModel) -> None:
+        self.name, self.fingerprint, self._model = model.model_name, model.fingerprint, model
+
+    def ask(self, asks: Sequence[Ask]) -> list[Reply]:
+        order = sorted(range(len(asks)), key=lambda at: self._model.count_tokens(asks[at].messages))
+        replies: dict[int, Reply] = {}
+        for start in range(0, len(order), _AT_ONCE):
+            places = order[start : start + _AT_ONCE]
+            replies |= zip(places, self._model.generate_batch([asks[at] for at in places]), strict=True)
+        return [replies[at] for at in range(len(asks))]
+
+    def reply_log_likelihoods(self, pairs: Sequence[tuple[Sequence[Message], str]]) -> list[float]:
+        return self._model.reply_log_likelihoods(pairs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--language", nargs="+", default=["en", "zh"], choices=["en", "zh"])
+    parser.add_argument("--scorer", nargs="+", default=["round_trip", "likelihood", "judge"])
+    parser.add_argument("--limit", type=int)
+    given = parser.parse_args()
+    model = load_chat_model(given.model)
+    assert isinstance(model, LocalChatModel)
+    direct = Direct(model)
+    budget = {"count_tokens": model.count_tokens, "limit": model.context_tokens - 64}
+    scorers: list[PairScorer] = [Reader(direct, **budget), LikelihoodReader(direct, **budget), Judge(direct)]
+    for language in given.language:
+        for scorer in scorers:
+            if scorer.score not in given.scorer:
+                continue
+            began = time.perf_counter()
+            good, bad = measured_scores(scorer, language, given.limit)
+            seconds = (time.perf_counter() - began) / (2 * max(len(good), 1))
+            right, wrong = verdicts(scorer, good), verdicts(scorer, bad)
+            kept, passed = (sum(some) / max(len(some), 1) for some in (right, wrong))
+            auc, best = area_under_roc(good, bad), best_threshold(good, bad)
+            print(
+                f"{given.model} {language} {scorer.score:10} n {len(good):3}  AUC {auc:.3f}, of verdicts"
+                f" {area_under_roc(right, wrong):.3f}  best threshold"
+                f" {best:.3f}  at {scorer.threshold:.2f}: kept {kept:.2f}, swapped {passed:.2f}"
+                f"  {seconds:.2f} s a pair",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
