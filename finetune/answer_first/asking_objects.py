@@ -30,6 +30,8 @@ _IDIOMS = frozenset(
 )
 _OF_NOUNS = frozenset("for with between in on over about".split())
 _LINKS = frozenset("become seem remain include mean appear last begin start continue stay".split())
+# Verbs that say little of what is asked for.
+_PALE = frozenset("have make do take ask open give get use see find include contain need want".split())
 _SPACE = frozenset("in at near on".split())
 _LOCATED = frozenset(
     """
@@ -142,10 +144,11 @@ def _object(found: Clause) -> Iterator[Asked]:
             return
         end, rest, weight = len(tail), rest[:0], 0.35
     wh = "whom" if which(tail[:end], None) == "who" else "what"
-    pinned = weighty([*found.subject, *found.lead, *rest]) + (
-        found.base not in ("have", "make", "do", "take")
-    )
-    if pinned < 3:
+    said = [*found.subject, *found.lead, *rest]
+    if found.base == "have" and not found.lead and not rest:
+        return
+    pinned = weighty(said) + (found.base not in _PALE)
+    if pinned < (3 if any(token.tag in ("NNP", "CD") for token in said) else 4):
         return
     yield shaped(found, wh, inverted(found, rest), tail[:end], "object", weight + 0.04 * min(pinned, 7))
 

@@ -21,6 +21,7 @@ from finetune.answer_first.tokens import Token
 from finetune.answer_first.wording import capital, lowered, say, shaped, straight
 
 _MAKES = frozenset("call name elect appoint consider declare crown rename vote".split())
+_SINGLED_OUT = frozenset("first second third last only next previous sole single".split())
 _POOR = frozenset("key common typical good major important main result same".split())
 
 
@@ -69,6 +70,8 @@ def _tells_what(tail: Sequence[Token]) -> bool:
         return tail[1].low == "of"
     if end == 0 or tail[0].low not in ("a", "an", "the") or tail[1].low in _POOR:
         return False
+    if tail[0].low == "the" and (tail[1].tag in ("JJS", "RBS") or tail[1].low in _SINGLED_OUT):
+        return False  # "the most common cause of …" tells one thing of it, not what it is
     return len(tail) >= (end + 2 if tail[0].low == "the" else 4)
 
 
@@ -105,7 +108,8 @@ def _subject(found: Clause) -> Iterator[Asked]:
     ):
         return
     if found.base in ("include", "mean", "seem", "occur", "exist") or (
-        found.finite.low == "have" and len(found.verbs) > 2
+        len(found.verbs) > (2 if found.finite.low == "have" else 1)
+        and found.finite.low in ("have", "do", "does", "did")  # "X.25 does specify …" stresses
     ):
         return
     verb = None if found.copula else f"be {found.base}" if found.passive else found.base

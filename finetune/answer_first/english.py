@@ -31,6 +31,7 @@ _ADJUNCTS = frozenset(
     "in on at from with for by during after before when while because as through under until since within "
     "without over following using throughout if".split()
 )
+_FULL_STOP = re.compile(r"\.\?$")  # of a name or abbreviation that ended the sentence
 _BAD = re.compile(
     r"\s[,;:]|,\s*\?|,\s*,|\b(\w+) \1\b|\(|\)|;"
     r"|\b(?:an?|the|of|and|or|by|at|that|which|who|in order|such|as|with|for|from|its|their) ?\?$"
@@ -122,7 +123,7 @@ def _checked(one: Asked, source: Source, topic: Topic | None) -> Asked | None:
         return None
     if _said(answer) in _said(question):
         return None
-    return replace(one, question=question)
+    return replace(one, question=_FULL_STOP.sub("?", question))
 
 
 def _tagged(question: str, source: Source) -> list[Token]:

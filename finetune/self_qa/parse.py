@@ -36,6 +36,8 @@ _NUMBER = re.compile(
     r"^\s*(?:(?:question|q|instruction|问题|问)\s*\d*\s*[:：.、]|[(（]?\d{1,3}[.)）、．:：])\s*",
     re.IGNORECASE,
 )
+_LONGEST_PHRASE = 200  # characters
+_MARKER = re.compile(r"\s*[\[【]\d{1,3}[\]】]")
 _FENCE = re.compile(r"^\s*(?:```|~~~)[\w-]*\s*$", re.MULTILINE)
 _NOTHING = frozenset(
     [
@@ -62,6 +64,22 @@ def read_item(text: str, needed: str) -> Item | None:
     """The fields of the first item of a reply that names the field `needed`; a value of nothing is None."""
     text = _FENCE.sub("", text[:_LONGEST])
     return next((item for item in _items(text) if needed in item), None)
+
+
+def read_answered(text: str) -> dict[str, Item]:
+    """The items of a reply that hold an answer beside their question, by the question."""
+    items = _items(_FENCE.sub("", text[:_LONGEST]))
+    return {
+        tidy_question(item["question"]): item for item in items if item.get("question") and item.get("answer")
+    }
+
+
+def bare_phrase(text: str) -> str | None:
+    """What a reply of one short line says, without markers like [1] and the marks around it; else None."""
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    if len(lines) != 1 or len(lines[0]) > _LONGEST_PHRASE:
+        return None
+    return _something(_bare(_MARKER.sub("", lines[0]).strip().rstrip(".。")))
 
 
 def tidy_question(text: str) -> str:

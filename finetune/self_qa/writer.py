@@ -9,8 +9,8 @@ from corpora.prompt import language_of
 from corpora.records import Message, Passage
 from finetune.candidates import Candidate, Claimed
 from finetune.estimate import Workload
-from finetune.self_qa.evidence import claimed
-from finetune.self_qa.parse import read_item, read_questions
+from finetune.self_qa.evidence import claimed, find_spaced
+from finetune.self_qa.parse import Item, bare_phrase, read_answered, read_item, read_questions
 from finetune.self_qa.prompts import PROMPT_VERSION, answer_question, ask_questions
 from finetune.teacher import Ask, Reply, Teacher
 from index.evidence.sentences import sentences
@@ -31,8 +31,8 @@ class SelfQA:
     def write(self, passages: Sequence[Passage]) -> list[list[Candidate]]:
         """The candidates of each passage, in the order of their questions; two rounds of calls for them all.
 
-        What went wrong is a candidate too, with `rejected` set: "no_reply" for a call without one, "parse" for
-        one that could not be read, "no_answer" where the teacher says that the passage has none.
+        What went wrong is a candidate too, with `rejected` set: "no_reply" for a call without one, "parse"
+        for one that could not be read, "no_answer" where the teacher says that there is none.
         """
         asks = [
             Ask(ask_questions(passage, self._wanted(passage), language_of(passage.text)), self._room(passage))
@@ -46,7 +46,7 @@ class SelfQA:
             (n, place)
             for n, candidates in enumerate(written)
             for place, candidate in enumerate(candidates)
-            if candidate.rejected is None
+            if candidate.rejected is None and candidate.answer is None
         ]
         asks = [
             Ask(
@@ -84,7 +84,12 @@ class SelfQA:
         questions = read_questions(reply.text)[: self._wanted(passage)]
         if not questions:
             return [self._candidate(passage, reply.text.strip()[:_RAW], rejected="parse")]
-        return [self._candidate(passage, text, order=1 / (1 + n)) for n, text in enumerate(questions)]
+        asked = [self._candidate(passage, text, order=1 / (1 + n)) for n, text in enumerate(questions)]
+        answered = read_answered(reply.text)  # a teacher that runs ahead saves its second call
+        return [
+            _with_item(one, passage, answered[one.question]) if one.question in answered else one
+            for one in asked
+        ]
 
     def _candidate(
         self, passage: Passage, question: str, *, order: float = 0.0, rejected: str | None = None
@@ -108,8 +113,15 @@ def _answered(candidate: Candidate, passage: Passage, reply: Reply) -> Candidate
         return replace(candidate, rejected="no_reply")
     item = read_item(reply.text, "answer")
     if item is None:
-        raw = f"{candidate.question}\n{reply.text.strip()[:_RAW]}"
-        return replace(candidate, question=raw, rejected="parse")
+        phrase = bare_phrase(reply.text)
+        if phrase is None or find_spaced(passage.text, phrase) is None:
+            raw = f"{candidate.question}\n{reply.text.strip()[:_RAW]}"
+            return replace(candidate, question=raw, rejected="parse")
+        item = {"answer": phrase}
+    return _with_item(candidate, passage, item)
+
+
+def _with_item(candidate: Candidate, passage: Passage, item: Item) -> Candidate:
     answer = item["answer"]
     if answer is None:
         return replace(candidate, rejected="no_answer")

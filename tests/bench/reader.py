@@ -8,19 +8,23 @@ what share of kept and swapped answers the shipped threshold accepts.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from assistant.chat_models import load_chat_model
 from assistant.chat_models.local import LocalChatModel
+from corpora.prompt import Language
 from corpora.records import Message
 from finetune.checks.judge import Judge
-from finetune.checks.reading import PairScorer, measured_scores, verdicts
+from finetune.checks.reading import PairScorer, measured_scores, record_name, verdicts
 from finetune.measures import area_under_roc, best_threshold
 from finetune.reader import LikelihoodReader, Reader
 from finetune.teacher import Ask, Reply
 
 _AT_ONCE = 8
+RECORDS = Path(__file__).resolve().parents[2] / "finetune" / "checks" / "measured.json"
 
 
 class Direct:
@@ -41,12 +45,21 @@ class Direct:
         return self._model.reply_log_likelihoods(pairs)
 
 
+def write(model: str, scorer: PairScorer, language: Language, auc: float, n: int) -> None:
+    known = json.loads(RECORDS.read_text("utf-8"))
+    name = record_name(scorer, language)
+    rows = [row for row in known if (row["model"], row["check"]) != (model, name)]
+    rows.append({"model": model, "reader": scorer.fingerprint, "check": name, "auc": round(auc, 4), "n": n})
+    RECORDS.write_text("[\n" + ",\n".join(" " + json.dumps(row) for row in rows) + "\n]\n", "utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", default="smollm2-135m")
     parser.add_argument("--language", nargs="+", default=["en", "zh"], choices=["en", "zh"])
     parser.add_argument("--scorer", nargs="+", default=["round_trip", "likelihood", "judge"])
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--write", action="store_true", help="keep the records in the package")
     given = parser.parse_args()
     model = load_chat_model(given.model)
     assert isinstance(model, LocalChatModel)
@@ -62,6 +75,8 @@ def main() -> None:
             seconds = (time.perf_counter() - began) / (2 * max(len(good), 1))
             right, wrong = verdicts(scorer, good), verdicts(scorer, bad)
             kept, passed = (sum(some) / max(len(some), 1) for some in (right, wrong))
+            if given.write:
+                write(given.model, scorer, language, area_under_roc(right, wrong), len(good))
             auc, best = area_under_roc(good, bad), best_threshold(good, bad)
             print(
                 f"{given.model} {language} {scorer.score:10} n {len(good):3}  AUC {auc:.3f}, of verdicts"

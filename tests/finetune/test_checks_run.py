@@ -256,10 +256,14 @@ def test_it_is_the_verdicts_that_must_tell_good_from_bad() -> None:
     assert measure(strict, "en").auc == 1.0
 
 
-def test_a_reader_that_does_not_answer_is_not_measured() -> None:
-    with pytest.raises(Exception, match="answered 0 of") as caught:
-        measure(Scripted(1, fails=True), "en")
-    assert caught.value.code == "remote_failed"  # type: ignore[attr-defined]
+def test_a_reader_that_does_not_answer_is_not_measured_and_rejects_nothing(library: Library) -> None:
+    said: list[str] = []
+    silent = Scripted(1, fails=True)
+    assert measure(silent, "en") is None
+    gate = open_gate(library, ExampleStore(library), silent, ["en"], said.append)
+    assert gate.trusted == frozenset()
+    assert "too few readable replies" in said[-1]
+    assert ExampleStore(library).judge(silent.fingerprint, "not_answered-round_trip-en") is None
 
 
 def test_the_model_is_asked_only_about_what_is_left(library: Library) -> None:
