@@ -68,10 +68,12 @@ def read_item(text: str, needed: str) -> Item | None:
 
 def read_answered(text: str) -> dict[str, Item]:
     """The items of a reply that hold an answer beside their question, by the question."""
-    items = _items(_FENCE.sub("", text[:_LONGEST]))
-    return {
-        tidy_question(item["question"]): item for item in items if item.get("question") and item.get("answer")
-    }
+    found: dict[str, Item] = {}
+    for item in _items(_FENCE.sub("", text[:_LONGEST])):
+        question = item.get("question")
+        if question and item.get("answer"):
+            found.setdefault(tidy_question(question), item)
+    return found
 
 
 def bare_phrase(text: str) -> str | None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from corpora.records import Message, Passage
 from finetune.self_qa import PROMPT_VERSION, MultiHopQA, SelfQA
 from finetune.self_qa.evidence import claimed, find_spaced
-from finetune.self_qa.parse import read_item, read_questions, tidy_question
+from finetune.self_qa.parse import bare_phrase, read_answered, read_item, read_questions, tidy_question
 from finetune.self_qa.prompts import answer_question, ask_hop, ask_questions
 from finetune.teacher import Ask, Reply
 
@@ -261,3 +261,22 @@ def test_the_work_is_known_before_it_is_asked_for() -> None:
     assert expected.prompt_tokens > 8 * len(TOWER)
     assert expected.completion_tokens > 0
     assert teacher.asked == []
+
+
+def test_a_teacher_that_answers_with_its_questions_is_not_asked_again() -> None:
+    read = read_answered('1. {"question": "Who built it?", "answer": "Anna Kerr"}\n{"question": "When?"}')
+    assert {question: item["answer"] for question, item in read.items()} == {"Who built it?": "Anna Kerr"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        ("1874 [1]", "1874"),
+        ('"Anna Kerr".', "Anna Kerr"),
+        ("two\nlines", None),
+        ("x" * 300, None),
+        ("无", None),
+    ],
+)
+def test_a_bare_short_reply_is_an_answer(reply: str, said: str | None) -> None:
+    assert bare_phrase(reply) == said
