@@ -53,7 +53,7 @@ class StopOnSignal:
         if self._signal:
             raise KeyboardInterrupt
         self._signal = number
-        signal.setitimer(signal.ITIMER_REAL, _PATIENCE_SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, _PATIENCE_SECONDS, 1.0)  # a callback may swallow one
         say("Stopping after what is at hand (again to stop now).")
 
     def _overdue(self, _number: int, _frame: FrameType | None) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from corpora.prompt import Language, language_of
 from corpora.records import Message
 from corpora.store import ExampleStore, Library, StoredReply
+from corpora.store.guard import TEACHING
 from finetune.chat_teacher import ChatTeacher, teacher_fingerprint, teacher_name
 from finetune.checks import Checks, Gate, open_gate
 from finetune.courses import Course, ListCourse, PassageCourse, RoundCourse
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _SAMPLE = 64  # passages from which the languages of a library are told
 _READER_PROMPT, _READER_REPLY = 250, 24  # tokens of the serving prompt around a passage, and of an answer
+_PROBE_ROWS = 16  # read and written twice to measure the pace, which must not take as long as the work
+_FEW = 200  # candidates; with no more the pace is measured by less
 _ROUNDS = 10  # of Self-Instruct without a limit
 
 
@@ -75,11 +78,15 @@ class Teaching:
         self._runtime, self._lesson, self._hooks = runtime, lesson, hooks
         self._library = runtime.library
         self._store = ExampleStore(runtime.library)
+        self._facts = ""  # of the user's graph, as a text
 
     def run(self) -> Taught:
         """Load what is needed, say what it will cost, and work."""
         from index.retriever import Retriever
 
+        self._read_inputs()
+        with self._library.guard(on_wait=self._hooks.say, lock=TEACHING):
+            pass  # another run is waited for before models are loaded
         encoder = self._runtime.encoder()
         model = self._model()
         teacher = ChatTeacher(
@@ -89,19 +96,32 @@ class Teaching:
             cache=LibraryReplies(self._library),
         )
         retriever = Retriever(self._library, encoder)
+        gates = self._gates(model, teacher)
         checks = Checks(
             retriever,
             encoder,
             hashes=lambda: {document.id: document.sha256 for document in self._library.documents()},
             splits=self._store.splits,
             k=self._runtime.settings.k,
-            gates=self._gates(model, teacher),
+            gates=gates,
         )
-        self._say_estimate(model, teacher)
         courses = self._courses(teacher, encoder)
+        self._say_estimate(model, teacher, courses, len(gates))
         settings = {"seed": self._lesson.seed, "per_passage": self._lesson.per_passage}
         generation = Generation(self._library, courses, checks, self._lesson.limit, self._hooks)
         return Taught(generation.run(settings), teacher.totals)
+
+    def _read_inputs(self) -> None:
+        """Read the user's own files before anything slow is loaded: a mistake in them is told at once."""
+        methods = self._lesson.methods
+        if self._lesson.graph is not None and "self-kg" in methods:
+            from finetune.self_kg.writer import facts_document
+
+            self._facts = facts_document(self._lesson.graph)
+        if self._lesson.seeds is not None and "self-instruct" in methods:
+            from corpora.seeds.tasks import read_seeds
+
+            read_seeds(self._lesson.seeds)
 
     # -- models ------------------------------------------------------------------------------------
 
@@ -148,29 +168,40 @@ class Teaching:
         step = max(1, len(rowids) // _SAMPLE)
         return sorted({language_of(passage.text) for passage in self._library.passages(rowids[::step])})
 
-    def _say_estimate(self, model: BaseChatModel, teacher: ChatTeacher) -> None:
-        """What the passages will cost at most, from a sample of them (Self-QA and its round-trip reading)."""
+    def _say_estimate(
+        self, model: BaseChatModel, teacher: ChatTeacher, courses: Sequence[Course], readings: int
+    ) -> None:
+        """What the passages left will cost, from a sample: Self-QA, and `readings` of each candidate."""
         from assistant.chat_models.local import LocalChatModel
         from assistant.chat_models.talk import count_tokens
         from finetune.estimate import Workload, estimate, measure_pace
         from finetune.self_qa import SelfQA
 
-        if "self-qa" not in self._lesson.methods:
+        left = sum(
+            course.total(self._store.taught(course.scope))
+            for course in courses
+            if isinstance(course, PassageCourse) and course.method == "self-qa"
+        )
+        if not left:
             return
         rowids = [rowid for rowid, _, _ in self._library.passage_keys()]
         sample = self._library.passages(rowids[:: max(1, len(rowids) // 16)])
-        candidates = len(rowids) * self._lesson.per_passage
+        candidates = left * self._lesson.per_passage
         if self._lesson.limit is not None:
             candidates = min(candidates, round(1.5 * self._lesson.limit))
         read = sum(count_tokens(model, [Message("user", p.text)]) for p in sample) // max(1, len(sample))
-        work = Workload(candidates, candidates * (read + _READER_PROMPT), candidates * _READER_REPLY)
+        work = Workload(1, read + _READER_PROMPT, _READER_REPLY).times(candidates * readings)
         if not self._weak:
             asked = SelfQA(teacher, self._lesson.per_passage).workload(
                 sample, lambda said: count_tokens(model, said)
             )
             work += asked.times(candidates / max(1, len(sample) * self._lesson.per_passage))
-        pace = measure_pace(model, 16) if isinstance(model, LocalChatModel) else None
-        self._hooks.say(f"at most {estimate(teacher.name, work, pace).line()}; what is cached costs nothing")
+        pace = None
+        if isinstance(model, LocalChatModel):
+            pace = measure_pace(model, _PROBE_ROWS if candidates > _FEW else 2)
+        bound = "" if self._lesson.limit else "at most "
+        line = estimate(teacher.name, work, pace).line()
+        self._hooks.say(f"{bound}{line}; what is cached costs nothing")
 
     # -- courses -----------------------------------------------------------------------------------
 
@@ -223,13 +254,16 @@ class Teaching:
         return [hops, PassageCourse(self._library, scope, "self-qa", writers, self._lesson.per_passage)]
 
     def _self_kg(self, teacher: ChatTeacher, encoder: Encoder) -> Course:
+        from assistant.graph_facts import ingest_facts
         from finetune.self_kg.writer import SelfKG, graph_questions
 
         if self._lesson.graph is None:
             writer = SelfKG(None if self._weak else teacher)
             scope = self._scope("self-kg", writer.version, None if self._weak else teacher)
             return PassageCourse(self._library, scope, "self-kg", [writer], self._lesson.per_passage)
-        self._ingest_facts(self._lesson.graph)
+        if self._facts.strip():
+            settings = self._runtime.settings
+            ingest_facts(self._library, self._lesson.graph, self._facts, settings, self._hooks)
         graph = graph_questions(self._lesson.graph, self._library, seed=self._lesson.seed, encoder=encoder)
         self._hooks.say(f"graph: {graph.grounded} of {graph.edges} edges stand in the library")
         return ListCourse(
@@ -239,27 +273,6 @@ class Teaching:
             lambda one: f"{one.question}\0{one.answer}",
             list,
         )
-
-    def _ingest_facts(self, graph: Path) -> None:
-        """Make the graph a document of sentences: rows of ids and figures bring back no question."""
-        from assistant.commands.ingest import EncoderLoader
-        from finetune.self_kg.writer import facts_document
-        from index.encoders import choose_encoder
-        from index.ingest import ingest
-        from index.sync_options import IngestOptions
-
-        text = facts_document(graph)
-        if not text.strip():
-            return
-        folder = self._library.folder / "graphs"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        file = folder / f"{graph.resolve().stem}.md"
-        partial = file.with_suffix(".partial")
-        partial.write_text(text, "utf-8")
-        partial.replace(file)
-        self._hooks.say(f"the facts of {graph} are ingested as {file}")
-        options = IngestOptions(choose=choose_encoder, load=EncoderLoader(self._runtime.settings))
-        ingest(self._library, [file], options, self._hooks)
 
     def _self_instruct(self, teacher: ChatTeacher) -> list[Course]:
         from finetune.self_instruct.grounded import GroundedInstruct

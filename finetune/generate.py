@@ -112,15 +112,22 @@ class Generation:
         return self._store.counts_after(job.first_number, {course.method for course in self._courses})
 
     def _work(self, job: _Job, seen: Seen) -> bool:
-        """Every course in turn, each with its share of what is left of the limit; True if asked to stop."""
-        for at, course in enumerate(self._courses):
-            accepted = self._counts(job).get("accepted", 0)
-            room = None if self._limit is None else self._limit - accepted
-            left = sum(other.weight for other in self._courses[at:])
-            share = None if room is None else math.ceil(room * course.weight / left)
-            if self._work_on(course, seen, share):
+        """Every course in turn, up to its share of the limit; True if asked to stop.
+
+        The shares add up from the first course on, so that what one leaves is for the next, and a run that
+        goes on after an interruption sees the same bounds.
+        """
+        total = sum(course.weight for course in self._courses)
+        weight = 0.0
+        for course in self._courses:
+            weight += course.weight
+            room = None
+            if self._limit is not None:
+                accepted = self._counts(job).get("accepted", 0)
+                room = max(0, math.ceil(self._limit * weight / total) - accepted)
+            if self._work_on(course, seen, room):
                 return True
-        return False
+        return self._hooks.stop()
 
     def _work_on(self, course: Course, seen: Seen, room: int | None) -> bool:
         done = self._store.taught(course.scope)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from assistant.commands.options import JsonOption, LibraryOption, OfflineOption
+from corpora.errors import UsageError
 
 if TYPE_CHECKING:
     from assistant.teaching import Taught
+    from corpora.examples import Method
 
 
 class MethodName(StrEnum):
@@ -63,10 +65,16 @@ def generate(
     from corpora.store import Library
     from index.sync_options import Hooks
 
+    wanted = dict.fromkeys(one.value for one in method or [MethodName.SELF_QA])
+    methods = cast("tuple[Method, ...]", tuple(wanted))
+    if seeds is not None and "self-instruct" not in methods:
+        raise UsageError("--seeds is for self-instruct.", hint="add --method self-instruct")
+    if graph is not None and "self-kg" not in methods:
+        raise UsageError("--graph is for self-kg.", hint="add --method self-kg")
     folder = require_library(library)
     settings = resolve(folder, {"model": teacher, "base_url": base_url, "offline": offline or None})
     lesson = Lesson(
-        methods=tuple(dict.fromkeys(one.value for one in method or [MethodName.SELF_QA])),
+        methods=methods,
         per_passage=per_passage,
         limit=limit,
         seeds=seeds,
@@ -76,7 +84,11 @@ def generate(
     with Library.open(folder, writable=True, named=library is not None) as opened, StopOnSignal() as stop:
         with StageBar() as bar:
             hooks = Hooks(progress=bar, stop=stop.requested, say=say)
-            taught = Teaching(Runtime(opened, settings), lesson, hooks).run()
+            try:
+                taught = Teaching(Runtime(opened, settings), lesson, hooks).run()
+            except KeyboardInterrupt:
+                say("Stopped; what was finished is saved. Resume: run the same command again")
+                raise typer.Exit(stop.exit_code) from None
         _show(taught, json)
         if taught.report.stopped:
             say(f"Saved: {taught.report.accepted} accepted examples. Resume: run the same command again")

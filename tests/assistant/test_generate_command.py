@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from generate_driver import make_documents
 
+from corpora.store import Library
+
 PROGRAM = Path(sys.executable).with_name("assistant")
 CHINESE = """# 布兰诺克
 
@@ -99,13 +101,31 @@ def test_self_kg_asks_about_a_graph_of_the_users(tmp_path: Path, embedded_models
     )
     assert report["accepted"] >= 1
     for row in rows(run(tmp_path, "data", "list", "--method", "self-kg", "--json").stdout):
-        assert row["quote"] and row["path"].endswith("graph.md")
+        assert row["quote"] and row["path"].startswith(".assistant/graphs/graph-")
+        assert row["split"] == "train"
 
 
 def test_generate_without_a_library_or_a_file_says_what_to_do(tmp_path: Path) -> None:
     done = run(tmp_path, "generate", code=3)
     assert "assistant ingest" in done.stderr
     assert run(tmp_path, "data", "list", code=3).stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("method", "option", "code"), [("self-kg", "--graph", 3), ("self-instruct", "--seeds", 2)]
+)
+def test_a_mistake_in_a_file_of_the_users_is_told_before_a_model_is_loaded(
+    tmp_path: Path, method: str, option: str, code: int
+) -> None:
+    Library.create(tmp_path / ".assistant").close()
+    bad = tmp_path / "bad.json"
+    bad.write_text('[{"subject":"Pisa",', "utf-8")
+    # A model that does not exist would be exit 8.
+    for name in ("bad.json", "missing.json"):
+        done = run(
+            tmp_path, "generate", "--method", method, option, name, "--teacher", "nope:x", "--json", code=code
+        )
+        assert name in json.loads(done.stderr.splitlines()[-1])["error"]["message"]
 
 
 # -- a server ------------------------------------------------------------------------------------------
