@@ -65,12 +65,7 @@ def generate(
     from corpora.store import Library
     from index.sync_options import Hooks
 
-    wanted = dict.fromkeys(one.value for one in method or [MethodName.SELF_QA])
-    methods = cast("tuple[Method, ...]", tuple(wanted))
-    if seeds is not None and "self-instruct" not in methods:
-        raise UsageError("--seeds is for self-instruct.", hint="add --method self-instruct")
-    if graph is not None and "self-kg" not in methods:
-        raise UsageError("--graph is for self-kg.", hint="add --method self-kg")
+    methods = _methods(method, seeds, graph)
     folder = require_library(library)
     settings = resolve(folder, {"model": teacher, "base_url": base_url, "offline": offline or None})
     lesson = Lesson(
@@ -93,6 +88,16 @@ def generate(
         if taught.report.stopped:
             say(f"Saved: {taught.report.accepted} accepted examples. Resume: run the same command again")
             raise typer.Exit(stop.exit_code)
+
+
+def _methods(chosen: list[MethodName] | None, seeds: Path | None, graph: Path | None) -> tuple[Method, ...]:
+    """The methods that were asked for, each once; UsageError for a file that none of them takes."""
+    wanted = dict.fromkeys(one.value for one in chosen or [MethodName.SELF_QA])
+    if seeds is not None and "self-instruct" not in wanted:
+        raise UsageError("--seeds is for self-instruct.", hint="add --method self-instruct")
+    if graph is not None and "self-kg" not in wanted:
+        raise UsageError("--graph is for self-kg.", hint="add --method self-kg")
+    return cast("tuple[Method, ...]", tuple(wanted))
 
 
 def _show(taught: Taught, as_json: bool) -> None:
