@@ -68,14 +68,7 @@ def generate(
     methods = _methods(method, seeds, graph)
     folder = require_library(library)
     settings = resolve(folder, {"model": teacher, "base_url": base_url, "offline": offline or None})
-    lesson = Lesson(
-        methods=methods,
-        per_passage=per_passage,
-        limit=limit,
-        seeds=seeds,
-        graph=graph,
-        seed=seed,
-    )
+    lesson = Lesson(methods, per_passage, limit, seeds, graph, seed)
     with Library.open(folder, writable=True, named=library is not None) as opened, StopOnSignal() as stop:
         with StageBar() as bar:
             hooks = Hooks(progress=bar, stop=stop.requested, say=say)
@@ -85,9 +78,8 @@ def generate(
                 say("Stopped; what was finished is saved. Resume: run the same command again")
                 raise typer.Exit(stop.exit_code) from None
         _show(taught, json)
-        if taught.report.stopped:
-            say(f"Saved: {taught.report.accepted} accepted examples. Resume: run the same command again")
-            raise typer.Exit(stop.exit_code)
+    if taught.report.stopped:
+        raise typer.Exit(stop.exit_code)
 
 
 def _methods(chosen: list[MethodName] | None, seeds: Path | None, graph: Path | None) -> tuple[Method, ...]:
@@ -102,9 +94,11 @@ def _methods(chosen: list[MethodName] | None, seeds: Path | None, graph: Path | 
 
 def _show(taught: Taught, as_json: bool) -> None:
     from assistant.output import emit_json, emit_text
+    from assistant.terminal import say
 
     report, totals = taught.report, taught.totals
-
+    if report.stopped:
+        say(f"Saved: {report.accepted} accepted examples. Resume: run the same command again")
     if as_json:
         emit_json(
             {
