@@ -168,8 +168,7 @@ def speed(bench: Bench, work: Path, limit: int) -> list[dict[str, Any]]:
         shutil.copytree(bench.folder, folder)
         with Library.open(folder, writable=True) as library:
             table.append(_timed(bench, library, batch_size, limit))
-    for row in table:
-        print(json.dumps(row))
+        print(json.dumps(table[-1]), flush=True)
     return table
 
 
