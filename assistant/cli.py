@@ -13,6 +13,7 @@ from assistant.commands import (
     data,
     doctor,
     documents,
+    eval,
     generate,
     ingest,
     models,
@@ -50,6 +51,7 @@ app.command()(ask.ask)
 app.command()(search.search)
 app.add_typer(documents.app, name="documents")
 app.command()(generate.generate)
+app.command("eval")(eval.evaluate)
 app.command()(reindex.reindex)
 app.command()(status.status)
 app.command()(doctor.doctor)

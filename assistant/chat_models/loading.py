@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from assistant.chat_models.adapters import attach_adapter, find_adapter
 from assistant.chat_models.identity import model_fingerprint
 from assistant.chat_models.local import LocalChatModel, LocalWeights
-from corpora.chat_template import ChatTemplate
 from corpora.errors import Conflict, Missing
+from finetune.chat_tokens import end_ids, load_tokenizer, start_id, template_of
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
 _MAX_CONTEXT = 8192  # more is slow on the machines this is for, and passages of one question are far less
 _FOUR_BIT_FROM = 3_000_000_000  # parameters; below, 4 bits save little and cost time and quality
@@ -31,41 +31,21 @@ def load_local(
     if (folder / "adapter_config.json").is_file():
         raise Conflict(f"{name} is an adapter, not a model.", hint=f"--adapter {name}", code="not_a_model")
     adapter_folder = find_adapter(adapter, adapters, base=name, base_folder=folder) if adapter else None
-    tokenizer = _tokenizer(folder)
+    tokenizer = load_tokenizer(folder)
+    template = template_of(tokenizer, name)
     model = _model(folder)
     if adapter_folder is not None:
         model = attach_adapter(model, adapter_folder)
-    if not isinstance(tokenizer.chat_template, str):
-        raise Conflict(
-            f"{name} has no chat template: it is no model for conversation.",
-            hint="choose its -Instruct or -Chat version",
-            code="no_chat_template",
-        )
-    strings = {
-        key: str(value) for key, value in tokenizer.special_tokens_map.items() if isinstance(value, str)
-    }
     weights = LocalWeights(
         model=model.eval(),  # type: ignore[no-untyped-call]
         tokenizer=tokenizer,
-        template=ChatTemplate(tokenizer.chat_template, strings),
+        template=template,
         context=min(int(getattr(model.config, "max_position_embeddings", _MAX_CONTEXT)), _MAX_CONTEXT),
-        stop_ids=_stop_ids(model, tokenizer),
-        start_id=_start_id(tokenizer),
+        stop_ids=end_ids(tokenizer, model.config, model.generation_config),
+        start_id=start_id(tokenizer),
         fingerprint=model_fingerprint(folder, adapter_folder, _precision(model)),
     )
     return LocalChatModel(weights, model_name=name, adapter_name=adapter, max_new_tokens=max_new_tokens)
-
-
-def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise Conflict(f"The tokenizer in {folder} cannot be used: {error}", code="model_unusable") from error
-    return tokenizer
 
 
 def _model(folder: Path) -> PreTrainedModel:
@@ -138,34 +118,6 @@ def parameter_count(folder: Path) -> int:
     return total
 
 
-def _stop_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """What ends a turn: the end tokens that the model, its generation config and its tokenizer name."""
-    stops: set[int] = set()
-    for source in (model.config, model.generation_config, tokenizer):
-        ids = getattr(source, "eos_token_id", None)
-        stops |= set(ids) if isinstance(ids, list | tuple) else {ids} if isinstance(ids, int) else set()
-    known = {token.content: token_id for token_id, token in tokenizer.added_tokens_decoder.items()}
-    return frozenset(stops | {known[text] for text in _TURN_ENDS if text in known})
-
-
-def _start_id(tokenizer: PreTrainedTokenizerBase) -> int:
-    """What stands before the first word of a document, as the model was trained on documents."""
-    known = {token.content: token_id for token_id, token in tokenizer.added_tokens_decoder.items()}
-    ids = (known.get("<|endoftext|>"), tokenizer.bos_token_id, tokenizer.eos_token_id)
-    return next((token for token in ids if isinstance(token, int)), 0)
-
-
 def _precision(model: PreTrainedModel) -> list[str]:
     quantised = getattr(model.config, "quantization_config", None) is not None
     return [str(model.dtype), model.device.type, "4-bit" if quantised else "whole"]
-
-
-_TURN_ENDS = (
-    "<|im_end|>",
-    "<|eot_id|>",
-    "<|end|>",
-    "<end_of_turn>",
-    "<|end_of_text|>",
-    "<|endoftext|>",
-    "</s>",
-)

@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from finetune.chat_tokens import TokenizerEncoder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+__all__ = ["GrowingText", "TokenizerEncoder", "before_stop"]
+
 _REPLACEMENT = "\ufffd"  # what a tokenizer shows for the first bytes of an unfinished character
-
-
-class TokenizerEncoder:
-    """A transformers tokenizer as `corpora.chat_template.TextEncoder`."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        self._tokenizer = tokenizer
-        self._forbidden = {
-            token.content: token_id
-            for token_id, token in tokenizer.added_tokens_decoder.items()
-            # Runs of white space are added tokens of some models, and mere text.
-            if token.special or token.content.strip()
-        }
-        self._forbidden |= {
-            text: token_id
-            for text, token_id in zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True)
-        }
-
-    @property
-    def forbidden(self) -> Mapping[str, int]:
-        """Every added control token: the special ones, and such as `<think>` or `<tool_call>`."""
-        return self._forbidden
-
-    def encode(self, text: str, *, special: bool) -> list[int]:
-        """Ids of `text` without tokens added at the ends."""
-        if not text:
-            return []
-        ids = self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=not special)
-        return [int(token) for token in ids]
 
 
 class GrowingText:
