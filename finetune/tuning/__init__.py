@@ -1,0 +1,1 @@
+"""Training: from encoded rows to an adapter, with checkpoints that survive kills."""

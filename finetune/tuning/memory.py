@@ -1,0 +1,70 @@
+"""How much memory training has used at most, and how much there is, on a card or on a processor."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+_STATUS = Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
+
+
+def peak_bytes() -> int:
+    """The most since the last `reset_peak` (where the system cannot reset it, since the process began)."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    if _STATUS.exists():
+        return _status("VmHWM")
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used if sys.platform == "darwin" else used * 1024
+
+
+def reset_peak() -> None:
+    """Count the peak from here."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    elif _CLEAR.exists():
+        try:
+            _CLEAR.write_text("5")
+        except OSError:
+            return  # a sealed container: the peak is then that of the whole process
+
+
+def used_bytes() -> int:
+    """What is in use now."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.memory_allocated())
+    return _status("VmRSS") if _STATUS.exists() else peak_bytes()
+
+
+def free_bytes() -> int:
+    """What more could be used without pushing others out."""
+    if torch.cuda.is_available():
+        free, _total = torch.cuda.mem_get_info()
+        return int(free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated())
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return min(int(line.split()[1]) * 1024, _group_room())
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _group_room() -> int:
+    """What the control group of a container leaves."""
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    try:
+        return int(limit.read_text()) - int(used.read_text())
+    except (OSError, ValueError):  # no such group, or "max"
+        return sys.maxsize
+
+
+def _status(name: str) -> int:
+    for line in _STATUS.read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    return 0

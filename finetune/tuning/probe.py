@@ -1,0 +1,156 @@
+"""Three steps before a run: how long it will take, how much memory, how many tokens fit at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from corpora.errors import Missing
+from finetune.tuning.batches import BatchPlan, Pack
+from finetune.tuning.encode import EncodedRow
+from finetune.tuning.forward import Loss, cut, line_length
+from finetune.tuning.memory import free_bytes, peak_bytes, reset_peak, used_bytes
+from finetune.tuning.settings import TuneSettings
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_SIZES = (1, 2, 4)  # rows of the three steps
+_FORWARD_SHARE = 0.4  # of a training step, that evaluation takes
+_FILL = 0.7  # of the free memory, that a run may take
+_ANEW_SHARE = 0.15  # of the activations, that gradient checkpointing keeps
+_ANEW_COST = 1.35
+_OPTIMIZER_BYTES = 12  # a parameter: a float32 copy and two moments
+_MICRO_TOKENS = {"cpu": 4096, "cuda": 16384}  # padded; more at once are no faster
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Cost of a forward and backward pass of n padded tokens: `base + n * per_token`, seconds and bytes.
+
+    `seconds_base` is the cost of a pass itself; `bytes_base` is what is used before it.
+    """
+
+    seconds_base: float
+    seconds_per_token: float
+    bytes_base: int
+    bytes_per_token: float
+
+    def seconds(self, tokens: int) -> float:
+        """Of one pass of `tokens`."""
+        return self.seconds_base + tokens * self.seconds_per_token
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run is going to take. `tokens` are those of all steps without padding, epochs counted."""
+
+    seconds: float
+    peak_bytes: int
+    tokens: int
+    tokens_per_second: float
+    steps: int
+    micro_tokens: int
+    gradient_checkpointing: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields by name."""
+        return asdict(self)
+
+
+def measure(model: PreTrainedModel, loss: Loss, rows: Sequence[EncodedRow], stop: Callable[[], bool]) -> Pace:
+    """The pace of `model` on `rows` of middling length: three passes, no update, after one to warm up."""
+    places = sorted(range(len(rows)), key=lambda place: len(rows[place].input_ids))
+    middle = places[len(places) // 2]
+    _pass(model, loss, rows, [(places[0],)])
+    found: list[tuple[int, float, int]] = []
+    before = used_bytes()
+    for size in _SIZES:
+        if stop():
+            break
+        lines: list[Pack] = [(middle,)] * size
+        reset_peak()
+        began = time.perf_counter()
+        _pass(model, loss, rows, lines)
+        found.append(
+            (size * line_length(rows, lines[0]), time.perf_counter() - began, max(peak_bytes() - before, 0))
+        )
+    seconds_base, seconds_per_token = _line([(tokens, seconds) for tokens, seconds, _ in found])
+    _, bytes_per_token = _line([(tokens, float(size)) for tokens, _, size in found])
+    return Pace(seconds_base, seconds_per_token, before, bytes_per_token)
+
+
+def estimate(
+    pace: Pace,
+    plan: BatchPlan,
+    rows: Sequence[EncodedRow],
+    settings: TuneSettings,
+    *,
+    total: int,
+    validation: Sequence[EncodedRow],
+    trained_parameters: int,
+) -> Estimate:
+    """What `total` steps of `plan` cost at `pace`, and how they fit into the memory that is free.
+
+    Raises Missing where not even the longest row fits.
+    """
+    longest = max(len(row.input_ids) for row in rows)
+    for_sums = trained_parameters * _OPTIMIZER_BYTES
+    room = free_bytes() * _FILL - for_sums
+    wanted = settings.micro_tokens or _MICRO_TOKENS["cuda" if torch.cuda.is_available() else "cpu"]
+    anew = settings.gradient_checkpointing
+    if anew is None:
+        anew = longest * pace.bytes_per_token > room
+    per_token = pace.bytes_per_token * (_ANEW_SHARE if anew else 1)
+    if longest * per_token > max(room, 0) / _FILL:
+        raise Missing(
+            f"A row of {longest} tokens needs about {longest * per_token / 2**30:.1f} GiB more than is free.",
+            hint="a smaller --max-length, or a smaller model",
+            code="device_missing",
+        )
+    micro_tokens = max(min(wanted, int(room / max(per_token, 1.0))), 1)
+    seconds, tokens, widest = 0.0, 0, 0
+    for step in plan.steps(0, min(total, plan.steps_per_epoch)):
+        for lines in cut(rows, [line for micro in step.micro for line in micro], micro_tokens):
+            padded = len(lines) * max(line_length(rows, line) for line in lines)
+            widest = max(widest, padded)
+            seconds += pace.seconds(padded) * (_ANEW_COST if anew else 1)
+            tokens += sum(line_length(rows, line) for line in lines)
+    epochs = max(total / plan.steps_per_epoch, 1.0)
+    evaluated = sum(len(row.input_ids) for row in validation) * settings.evaluations
+    seconds = seconds * epochs + evaluated * pace.seconds_per_token * _FORWARD_SHARE
+    return Estimate(
+        seconds=seconds,
+        peak_bytes=int(pace.bytes_base + for_sums + widest * per_token),
+        tokens=int(tokens * epochs),
+        tokens_per_second=tokens * epochs / max(seconds, 1e-9),
+        steps=total,
+        micro_tokens=micro_tokens,
+        gradient_checkpointing=anew,
+    )
+
+
+def _pass(model: PreTrainedModel, loss: Loss, rows: Sequence[EncodedRow], lines: Sequence[Pack]) -> None:
+    model.train()
+    loss.of(rows, lines).backward()  # type: ignore[no-untyped-call]
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    model.zero_grad()
+
+
+def _line(points: Sequence[tuple[int, float]]) -> tuple[float, float]:
+    """Base and slope of the line through `points` by least squares, neither below 0."""
+    if not points:
+        return 0.0, 0.0
+    count = len(points)
+    mean_x, mean_y = sum(x for x, _ in points) / count, sum(y for _, y in points) / count
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread else mean_y / mean_x
+    base = mean_y - slope * mean_x
+    if slope <= 0 or base < 0:
+        return 0.0, mean_y / mean_x
+    return base, slope

@@ -1,0 +1,128 @@
+"""What a training run is told, each setting with where it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, get_args
+
+from corpora.errors import UsageError
+
+Method = Literal[
+    "qlora",  # NF4 with double quantisation under LoRA
+    "int8",  # 8-bit base under LoRA
+    "lora",
+    "dora",
+    "rslora",
+    "freeze",  # all but the last layers frozen
+    "full",
+    "prompt",
+    "prefix",
+    "p-tuning",
+]
+Schedule = Literal["cosine", "linear", "constant", "step", "exponential"]
+
+ADAPTER_METHODS = frozenset({"qlora", "int8", "lora", "dora", "rslora", "prompt", "prefix", "p-tuning"})
+LORA_METHODS = frozenset({"qlora", "int8", "lora", "dora", "rslora"})
+
+_ORIGINS: Mapping[str, str] = {
+    "method": "default (16-bit LoRA is faster than 4 bits where the base is small)",
+    "rank": "default (16 on all linear layers: an adapter of the embedded model is 10 MB)",
+    "alpha": "default (twice the rank)",
+    "dropout": "default (none: so LoRA layers can be fused; early stopping guards)",
+    "learning_rate": "default (about ten times that of full tuning, as TRL's guide has it)",
+    "schedule": "default",
+    "warmup": "default (the QLoRA paper's 3 %)",
+    "max_grad_norm": "default (the QLoRA paper's)",
+    "batch": "default (TRL's guide advises less than 32 for LoRA)",
+    "micro_tokens": "default (bounds the memory)",
+    "compile": "default (off: it needs a compiler, and minutes)",
+    "packing": "default (sorted rows waste few tokens)",
+    "neftune": "default (off: it helps style, not facts)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TuneSettings:
+    """Settings of a run; `origins` says of each where it comes from (see `origin`).
+
+    `batch` is the effective batch in rows; how many go through the model at once follows from
+    `micro_tokens`, the most padded tokens of one forward pass (None: from the probe). `warmup` is the share
+    of all steps. `last_layers` counts for freeze, `virtual_tokens` for prompt, prefix and p-tuning.
+    `evaluations` are spread evenly over the run; `patience` of them without a better validation loss end it
+    (0: never). `checkpoint_steps` is the distance of checkpoints (None: every `checkpoint_seconds`).
+    `gradient_checkpointing` None: only where memory is short. `track` names a tracker of transformers.
+    """
+
+    method: Method = "lora"
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+    learning_rate: float = 2e-4
+    weight_decay: float = 0.0
+    max_grad_norm: float = 0.3
+    schedule: Schedule = "cosine"
+    warmup: float = 0.03
+    epochs: float = 2.0
+    max_steps: int | None = None
+    batch: int = 16
+    micro_tokens: int | None = None
+    packing: bool = False
+    neftune: float | None = None
+    compile: bool = False
+    gradient_checkpointing: bool | None = None
+    last_layers: int = 2
+    virtual_tokens: int = 20
+    evaluations: int = 5
+    patience: int = 3
+    checkpoint_steps: int | None = None
+    checkpoint_seconds: float = 120.0
+    keep_checkpoints: int = 2
+    seed: int = 0
+    track: str = "none"
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for values that make no run."""
+        if self.method not in get_args(Method) or self.schedule not in get_args(Schedule):
+            raise UsageError(
+                f"There is no method {self.method!r} or no schedule {self.schedule!r}.",
+                hint=f"methods: {', '.join(get_args(Method))}; schedules: {', '.join(get_args(Schedule))}",
+            )
+        positive = {
+            "rank": self.rank,
+            "alpha": self.alpha,
+            "learning_rate": self.learning_rate,
+            "epochs": self.epochs,
+            "max_steps": self.max_steps,
+            "batch": self.batch,
+            "micro_tokens": self.micro_tokens,
+            "last_layers": self.last_layers,
+            "virtual_tokens": self.virtual_tokens,
+            "keep_checkpoints": self.keep_checkpoints,
+            "checkpoint_steps": self.checkpoint_steps,
+        }
+        for name, value in positive.items():
+            if value is not None and not value > 0:
+                raise UsageError(f"{name} must be greater than 0, not {value}.")
+        if not 0 <= self.dropout < 1 or not 0 <= self.warmup < 1:
+            raise UsageError("dropout and warmup lie between 0 and 1.")
+
+    def origin(self, name: str) -> str:
+        """Where the value of `name` comes from."""
+        return self.origins.get(name) or _ORIGINS.get(name, "default")
+
+    def with_(self, origin: str, **changes: Any) -> TuneSettings:
+        """A copy with `changes`, which come from `origin` ("flag", "probe", ...)."""
+        return replace(self, **changes, origins={**self.origins, **dict.fromkeys(changes, origin)})
+
+    def as_json(self) -> dict[str, dict[str, object]]:
+        """Each setting as {"value", "origin"}."""
+        names = [one.name for one in fields(self) if one.name != "origins"]
+        return {name: {"value": getattr(self, name), "origin": self.origin(name)} for name in names}
+
+    def values(self) -> dict[str, object]:
+        """The bare values: two runs with equal ones, on equal rows and base, go equally."""
+        values = asdict(self)
+        del values["origins"]
+        return values

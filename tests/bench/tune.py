@@ -1,0 +1,167 @@
+"""Training speed against plain TRL: `python tests/bench/tune.py [--shared FOLDER] [--rows 24]`.
+
+The embedded model, the same human questions over passages as rows, LoRA of rank 16 on all linear layers,
+one epoch in steps of 8 rows. Each arm is a process of its own:
+
+    trl-fp32   TRL's SFTTrainer with its defaults, but float32 throughout
+    trl        the same as TRL ships it: bf16 autocast, gradient checkpointing
+    ours       finetune.tuning with its defaults
+
+Printed are tokens without padding per second of the training loop (model loading and our probe apart), by
+the clock and by the processor's (which counts on a busy machine), peak memory of the process over what it
+had before, and the last loss.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from corpora.prompt import render, reply
+from corpora.records import Passage
+from finetune.tuning.encode import ChatEncoder, EncodedRow
+from index.sync_options import Hooks, NoProgress
+from index.weights import model_folder
+
+ARMS = ("trl-fp32", "trl", "ours")
+BATCH, RANK, ALPHA, RATE = 8, 16, 32, 2e-4
+
+
+def human_rows(shared: Path, base: Path, count: int) -> list[EncodedRow]:
+    """Questions of xquad-en over one to five passages, the right one among them."""
+    chat = ChatEncoder.of_folder(base)
+    docs = {row["doc_id"]: row for row in read(shared / "qa" / "xquad-en.docs.jsonl")}
+    questions = read(shared / "qa" / "xquad-en.questions.jsonl")
+    rng = random.Random(4)
+    rows = []
+    for question in rng.sample(questions, count):
+        gold = question["doc_ids"][0]
+        shown = [gold, *rng.sample(sorted(set(docs) - {gold}), rng.randrange(0, 5))]
+        rng.shuffle(shown)
+        passages = [passage(n, docs[doc]["title"], docs[doc]["text"]) for n, doc in enumerate(shown)]
+        prompt = render(question["question"], passages, count_tokens=chat.count_tokens, limit=1000)
+        marker = min(shown.index(gold) + 1, prompt.included)
+        completion = reply(question["answers"][0], [marker], "en")
+        rows.append(chat.encode(prompt.messages, completion, id=question["id"]))
+    return rows
+
+
+def passage(number: int, title: str, text: str) -> Passage:
+    return Passage(number, str(number), title, f"{title}.md", "md", 0, 0, len(text), 1, 1, None, None, text)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+class Begun(NoProgress):
+    """Notes the processor time at which training began."""
+
+    at = 0.0
+
+    def start(self, what: str, total: int) -> None:
+        self.at = time.process_time()
+
+
+def ours(base: Path, rows: list[EncodedRow]) -> dict[str, Any]:
+    from finetune.tuning.run import tune
+    from finetune.tuning.settings import TuneSettings
+
+    settings = TuneSettings(
+        rank=RANK, alpha=ALPHA, learning_rate=RATE, epochs=1, batch=BATCH, evaluations=0, schedule="linear"
+    )
+    began = Begun()
+    with tempfile.TemporaryDirectory() as folder:
+        hooks = Hooks(progress=began, say=lambda line: print(line, file=sys.stderr))
+        result = tune(base, rows, [], settings, Path(folder), hooks)
+    cpu = time.process_time() - began.at
+    return {"seconds": result.seconds, "cpu": cpu, "peak": result.peak_bytes, "loss": result.train_loss}
+
+
+def plain_trl(base: Path, rows: list[EncodedRow], *, fp32: bool) -> dict[str, Any]:
+    import datasets
+    from peft import LoraConfig
+    from trl import SFTConfig, SFTTrainer
+
+    from finetune.tuning.memory import peak_bytes, reset_peak
+
+    data = datasets.Dataset.from_list(
+        [{"input_ids": list(row.input_ids), "labels": list(row.labels)} for row in rows]
+    )
+    trainer = SFTTrainer(
+        model=str(base),
+        args=SFTConfig(
+            output_dir=tempfile.mkdtemp(),
+            num_train_epochs=1,
+            per_device_train_batch_size=BATCH,
+            learning_rate=RATE,
+            logging_steps=1,
+            save_strategy="no",
+            report_to="none",
+            **({"bf16": False} if fp32 else {}),
+        ),
+        train_dataset=data,
+        peft_config=LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear", task_type="CAUSAL_LM"),
+    )
+    reset_peak()
+    began, cpu = time.monotonic(), time.process_time()
+    trainer.train()
+    seconds, cpu = time.monotonic() - began, time.process_time() - cpu
+    losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
+    return {"seconds": seconds, "cpu": cpu, "peak": peak_bytes(), "loss": losses[-1]}
+
+
+def run_arm(arm: str, base: Path, rows: list[EncodedRow]) -> dict[str, Any]:
+    from finetune.tuning.memory import used_bytes
+
+    before = used_bytes()
+    found = ours(base, rows) if arm == "ours" else plain_trl(base, rows, fp32=arm == "trl-fp32")
+    tokens = sum(len(row.input_ids) for row in rows)
+    return {
+        "arm": arm,
+        "rows": len(rows),
+        "tokens": tokens,
+        "tokens_per_second": tokens / found["seconds"],
+        "tokens_per_cpu_second": tokens / found["cpu"],
+        "peak_gib": (found["peak"] - before) / 2**30,
+        "loss": found["loss"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    beside = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+    parser.add_argument("--shared", type=Path, default=beside)
+    parser.add_argument("--rows", type=int, default=24)
+    parser.add_argument("--arm", choices=ARMS, help="only this one, in this process; prints JSON")
+    options = parser.parse_args()
+    if options.arm:
+        base = model_folder("smollm2-135m", offline=False)
+        rows = human_rows(options.shared, base, options.rows)
+        print(json.dumps(run_arm(options.arm, base, rows)))
+        return
+    found = {}
+    for arm in ARMS:
+        command = [sys.executable, __file__, "--arm", arm, "--rows", str(options.rows)]
+        done = subprocess.run([*command, "--shared", options.shared], stdout=subprocess.PIPE, check=True)
+        found[arm] = json.loads(done.stdout.splitlines()[-1])
+        wall, cpu = found[arm]["tokens_per_second"], found[arm]["tokens_per_cpu_second"]
+        print(
+            f"{arm:9} {wall:7.0f} tokens/s {cpu:7.1f} tokens/processor second "
+            f"{found[arm]['peak_gib']:6.2f} GiB  loss {found[arm]['loss']:.3f}",
+            flush=True,
+        )
+    for arm in ARMS[:-1]:
+        for unit in ("tokens_per_second", "tokens_per_cpu_second"):
+            print(f"ours / {arm}: {found['ours'][unit] / found[arm][unit]:.2f} {unit}")
+
+
+if __name__ == "__main__":
+    main()
