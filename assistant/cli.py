@@ -8,18 +8,21 @@ import typer
 
 from assistant import __version__
 from assistant.commands import (
+    adapters,
     ask,
     config,
     data,
     doctor,
     documents,
     eval,
+    export,
     generate,
     ingest,
     models,
     reindex,
     search,
     status,
+    tune,
 )
 
 app = typer.Typer(
@@ -51,10 +54,13 @@ app.command()(ask.ask)
 app.command()(search.search)
 app.add_typer(documents.app, name="documents")
 app.command()(generate.generate)
+app.command()(tune.tune)
 app.command("eval")(eval.evaluate)
 app.command()(reindex.reindex)
 app.command()(status.status)
 app.command()(doctor.doctor)
 app.add_typer(data.app, name="data")
+app.add_typer(adapters.app, name="adapters")
+app.command()(export.export)
 app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")

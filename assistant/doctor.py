@@ -37,7 +37,7 @@ def examine(folder: Path | None, settings: Settings, *, named: bool, deep: bool)
         from corpora.store import Library
 
         with Library.open(folder, named=named) as library:
-            for check in (_mode, _database, _encoder, _caches, _documents, _scripts):
+            for check in (_mode, _database, _encoder, _caches, _documents, _scripts, _adapters(settings)):
                 found += _guarded(check, library, deep)
     except AssistantError as error:
         found.append(Finding("library", "fail", error.message, error.hint))
@@ -167,3 +167,32 @@ def _scripts(library: Library, deep: bool) -> Iterator[Finding]:
         yield Finding("scripts", "warn", message, "search it with --mode dense")
     if sample and not unseen:
         yield Finding("scripts", "ok", "The word index sees every script of the documents.")
+
+
+def _adapters(settings: Settings) -> Callable[[Library, bool], Iterator[Finding]]:
+    """What is wrong with the adapter that answers, and with the others of the library."""
+
+    def adapters(library: Library, deep: bool) -> Iterator[Finding]:
+        from assistant.adapters import answering, listed
+        from assistant.chat_models import is_remote
+
+        remote = is_remote(settings.model, settings.base_url)
+        used = None if remote else answering(settings.model, settings.adapter, library, deep=deep)
+        others = [one for one in listed(library, deep=deep) if used is None or one.name != used.name]
+        broken = [one for one in others if not one.state.usable]
+        for one in broken:
+            message = f"The adapter {one.name} is {one.state.standing}: {one.state.problem}"
+            mend = f"assistant adapters remove {one.name}"
+            shipped = one.state.adapter.shipped
+            yield Finding("adapters", "warn", message, "install the program again" if shipped else mend)
+        if used is not None and used.problem:
+            message = f"In use is {used.name}: {used.problem}"
+            if used.standing == "stale":
+                yield Finding("adapters", "warn", message, "assistant generate, then assistant tune")
+            else:
+                yield Finding("adapters", "fail", message, "assistant adapters use --previous (or use none)")
+        elif not broken:
+            named = f"{settings.model} answers with {used.name}." if used and used.name else "None is in use."
+            yield Finding("adapters", "ok", named)
+
+    return adapters

@@ -83,6 +83,11 @@ class Examined:
         """As `ask` answers it."""
         return self._engine.answer(question, retrieval=self.retrieval)
 
+    @property
+    def adapter(self) -> str | None:
+        """The name of the adapter that answers."""
+        return getattr(self._engine._chat(), "adapter_name", None)
+
     def likelihood(self) -> GoldLikelihood | None:
         """How likely the model finds an answer; None for a model elsewhere. Loads the model."""
         from assistant.chat_models.local import LocalChatModel
@@ -95,6 +100,7 @@ class Examined:
             model.count_tokens,
             limit=model.context_tokens - MAX_NEW_TOKENS,
             retrieval=self.retrieval,
+            examples=model.serving is None or model.serving.examples,
         )
 
 
@@ -108,7 +114,7 @@ def run(
 ) -> Evaluated:
     """Ask all questions of `file`, as far as `stop` lets, a line of `results` for each."""
     began = time.monotonic()
-    examined = Examined(build_engine(runtime), retrieval=retrieval)
+    examined = Examined(engine := build_engine(runtime), retrieval=retrieval)
     outcomes: list[Outcome] = []
     with _opened(results) as out, progress("Evaluating", len(file.questions)) as bar:
         for outcome in _outcomes(file.questions, examined, stop):
@@ -121,18 +127,16 @@ def run(
     failed = [outcome for outcome in outcomes if outcome.score is None]
     for outcome in failed[:_SHOWN]:
         say(f"question {clean_line(str(outcome.question.id))}: {outcome.error}")
-    settings = runtime.settings
     spoke = next((outcome.answer for outcome in outcomes if outcome.answer and outcome.answer.model), None)
-    named = None if settings.adapter == "none" else settings.adapter
     return Evaluated(
         summary=summarise([outcome.score for outcome in outcomes if outcome.score is not None]),
         bad_lines=len(file.bad),
         errors=len(failed),
         stopped=len(outcomes) < len(file.questions),
-        model=(spoke and spoke.model) or settings.model,
-        adapter=spoke.adapter if spoke else named,
+        model=(spoke and spoke.model) or runtime.settings.model,
+        adapter=examined.adapter if outcomes else None,
         retrieval=retrieval,
-        k=settings.k,
+        k=engine.k,
         seconds=time.monotonic() - began,
     )
 

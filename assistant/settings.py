@@ -46,7 +46,7 @@ KEYS: Mapping[str, Key] = {
     "per_source": Key(int, 0, True, "most passages from one document (0: no cap)"),
     "links": Key(bool, True, True, "clickable source links on terminals that have them"),
     "model": Key(str, "smollm2-135m", False, "language model that answers"),
-    "adapter": Key(str, None, False, "adapter of that model"),
+    "adapter": Key(str, None, False, "adapter of that model (default: the one in use), or none"),
     "base_url": Key(str, None, False, "OpenAI-compatible endpoint of a remote model"),
     "reranker": Key(str, None, False, "cross-encoder that reorders the passages found"),
     "offline": Key(bool, False, False, "never use the network"),

@@ -12,7 +12,13 @@ if TYPE_CHECKING:
 
 def library_state(library: Library, settings: Settings) -> dict[str, Any]:
     """The object that `status --json` prints; `bytes` is the size of the whole folder on disk."""
+    from assistant.adapters import answering
+    from assistant.chat_models import is_remote
+
     documents = library.documents()
+    remote = is_remote(settings.model, settings.base_url)
+    adapter = None if remote else answering(settings.model, settings.adapter, library)
+    stale = adapter.state.stale if adapter and adapter.state else ()
     total_documents, total_passages = library.counts()
     return {
         "library": str(library.folder),
@@ -25,7 +31,10 @@ def library_state(library: Library, settings: Settings) -> dict[str, Any]:
         "encoder": library.manifest("encoder"),
         "chunk_tokens": int(value) if (value := library.manifest("chunk_tokens")) else None,
         "model": settings.model,
-        "adapter": settings.adapter,
+        "adapter": adapter.name if adapter else None,
+        "adapter_standing": adapter.standing if adapter else None,
+        "adapter_problem": adapter.problem if adapter else None,
+        "adapter_stale": [{"path": d.path, "reason": d.reason} for d in stale],
         "stale": [{"path": d.path, "reason": d.stale} for d in documents if d.stale],
         "skipped": [{"path": s.path, "code": s.code, "reason": s.reason} for s in library.skipped()],
         "bytes": sum(file.stat().st_size for file in library.folder.rglob("*") if file.is_file()),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assistant.reading_back import reading_model, scorers
 from corpora.prompt import Language, language_of
 from corpora.records import Message
 from corpora.store import ExampleStore, Library, StoredReply
@@ -89,14 +90,11 @@ class Teaching:
             pass  # another run is waited for before models are loaded
         encoder = self._runtime.encoder()
         model = self._model()
-        teacher = ChatTeacher(
-            model,
-            name=teacher_name(model),
-            fingerprint=teacher_fingerprint(model),
-            cache=LibraryReplies(self._library),
-        )
+        teacher = self._teacher(model)
         retriever = Retriever(self._library, encoder)
-        gates = self._gates(model, teacher)
+        reading = reading_model(self._runtime.settings, model)
+        reader = teacher if reading is model else self._teacher(reading)
+        gates = self._gates(reading, reader, teacher)
         checks = Checks(
             retriever,
             encoder,
@@ -106,10 +104,11 @@ class Teaching:
             gates=gates,
         )
         courses = self._courses(teacher, encoder)
-        self._say_estimate(model, teacher, courses, len(gates))
+        self._say_estimate(reading, teacher, courses, len(gates))
         settings = {"seed": self._lesson.seed, "per_passage": self._lesson.per_passage}
         generation = Generation(self._library, courses, checks, self._lesson.limit, self._hooks)
-        return Taught(generation.run(settings), teacher.totals)
+        report = generation.run(settings)
+        return Taught(report, teacher.totals if reader is teacher else teacher.totals + reader.totals)
 
     def _read_inputs(self) -> None:
         """Read the user's own files before anything slow is loaded: a mistake in them is told at once."""
@@ -138,30 +137,27 @@ class Teaching:
         settings = self._runtime.settings
         return load_chat_model(
             settings.model,
-            adapter=None if settings.adapter == "none" else settings.adapter,
-            adapters=self._library.folder / "adapters",
+            adapter=settings.adapter,
+            library=self._library,
             offline=settings.offline,
             base_url=settings.base_url,
         )
 
-    def _gates(self, model: BaseChatModel, teacher: ChatTeacher) -> list[Gate]:
-        """The checks that ask the model: round-trip reading, and a judge where it can be told to judge."""
-        from assistant.chat_models.local import LocalChatModel
-        from assistant.chat_models.talk import context_tokens, count_tokens
-        from finetune.checks.judge import Judge
-        from finetune.reader import LikelihoodReader, Reader
+    def _teacher(self, model: BaseChatModel) -> ChatTeacher:
+        return ChatTeacher(
+            model,
+            name=teacher_name(model),
+            fingerprint=teacher_fingerprint(model),
+            cache=LibraryReplies(self._library),
+        )
 
-        room = context_tokens(model) - 64
-        scorers: list[Reader | LikelihoodReader | Judge] = []
-        if isinstance(model, LocalChatModel):
-            scorers.append(LikelihoodReader(model, count_tokens=model.count_tokens, limit=room))
-        scorers.append(Reader(teacher, count_tokens=lambda said: count_tokens(model, said), limit=room))
-        if not self._weak:
-            scorers.append(Judge(teacher))
+    def _gates(self, model: BaseChatModel, reader: ChatTeacher, teacher: ChatTeacher) -> list[Gate]:
+        """The checks that ask a model: round-trip reading, and a judge where it can be told to judge."""
         languages = self._languages()
         if self._weak:  # the embedded models write English alone
             languages = [language for language in languages if language == "en"]
-        return [open_gate(self._library, self._store, one, languages, self._hooks.say) for one in scorers]
+        asked = scorers(model, reader, None if self._weak else teacher)
+        return [open_gate(self._library, self._store, one, languages, self._hooks.say) for one in asked]
 
     def _languages(self) -> list[Language]:
         rowids = [rowid for rowid, _, _ in self._library.passage_keys()]

@@ -22,6 +22,7 @@ from corpora.records import Message
 
 _WORKER = Path(__file__).with_name("chat_template_worker.py")
 _WALL_SECONDS = 20.0
+_BEHIND_SYSTEM = "\n\n"  # between instructions and question where both are one turn
 
 
 class TextEncoder(Protocol):
@@ -45,9 +46,20 @@ class ChatTemplate:
     def pieces(self, roles: Sequence[str]) -> list[str]:
         """The template's own text around the contents of `roles`: one piece more than there are roles.
 
-        Ends with what opens the assistant's turn. Raises Conflict for a template that fails, does not
-        end, or does not show each content exactly once and in order.
+        Ends with what opens the assistant's turn. Where the template refuses a system message (Gemma, early
+        Mistral), leaves it out, or puts it into a later turn, the instructions open the first turn of the
+        user. Raises Conflict for a template that fails, does not end, or does not show each content exactly
+        once and in order.
         """
+        try:
+            return self._pieces(roles)
+        except Conflict:
+            if tuple(roles[:2]) != ("system", "user"):
+                raise
+            opening, *rest = self._pieces(roles[1:])
+            return [opening, _BEHIND_SYSTEM, *rest]
+
+    def _pieces(self, roles: Sequence[str]) -> list[str]:
         marks = [f"content{secrets.token_hex(12)}" for _ in roles]
         turns = [{"role": role, "content": mark} for role, mark in zip(roles, marks, strict=True)]
         variables = {

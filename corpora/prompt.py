@@ -137,17 +137,18 @@ def render(
     count_tokens: MessageCounter,
     limit: int,
     history: Sequence[Message] = (),
+    examples: bool = True,
 ) -> RenderedPrompt:
     """The prompt for `question` over `passages`, best first, in at most `limit` tokens.
 
     Passages are taken in order until one does not fit; that one and the rest are counted in `left_out`.
     `history` is what was said before, without the passages of then: its markers point to nothing now, and
-    become inert. Raises UsageError when the question with the history, or with the first passage too, is
-    over the limit.
+    become inert. `examples` are the two answered questions in front, which a tuned model does without.
+    Raises UsageError when the question with the history, or with the first passage too, is over the limit.
     """
     language = language_of(question)
     said = [Message(turn.role, escape(turn.content).strip()) for turn in history]
-    before = (Message("system", _SYSTEM[language]), *_examples(language), *said)
+    before = (Message("system", _SYSTEM[language]), *(_examples(language) if examples else ()), *said)
     blocks: list[str] = []
     messages = (*before, _user(blocks, question, language))
     tokens = _checked(count_tokens(messages), limit, "The question")
@@ -178,6 +179,14 @@ def reply(answer: str | None, markers: Sequence[int], language: Language) -> Mes
         return Message("assistant", REFUSAL[language])
     cited = "".join(f"[{marker}]" for marker in markers)
     return Message("assistant", f"{answer.strip()} {cited}".rstrip())
+
+
+def refusal_of(messages: Sequence[Message]) -> str | None:
+    """The sentence by which the prompt that `render` made is to be refused; None for any other prompt."""
+    for language, system in _SYSTEM.items():
+        if messages and messages[0] == Message("system", system):
+            return REFUSAL[language]
+    return None
 
 
 def _examples(language: Language) -> list[Message]:

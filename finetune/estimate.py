@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Protocol
 
 from corpora.records import Message
@@ -88,6 +88,9 @@ class Totals:
             read += reply.usage.prompt_tokens
             written += reply.usage.completion_tokens
         return Totals(calls, failed, self.cached, read, written, self.seconds + seconds)
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
 
     def line(self) -> str:
         """One line for people."""

@@ -29,29 +29,38 @@ _ANY: dict[Language, str] = {"en": "What is it?", "zh": "是什么？"}
 
 
 class Reader:
-    """Answers questions from the passages given, with the prompt that serves answers."""
+    """Answers questions from the passages given, with the prompt that serves answers.
+
+    `examples` are the answered questions in it, for a model that was not tuned.
+    """
 
     check: Reason = "not_answered"
     score = "round_trip"
     threshold = 0.3  # "It was built in 1874." for "1874" is 0.33
 
     def __init__(
-        self, teacher: Teacher, *, count_tokens: MessageCounter, limit: int, max_new_tokens: int = 64
+        self,
+        teacher: Teacher,
+        *,
+        count_tokens: MessageCounter,
+        limit: int,
+        max_new_tokens: int = 64,
+        examples: bool = True,
     ) -> None:
         self._teacher, self._count, self._limit = teacher, count_tokens, limit
-        self._max_new_tokens = max_new_tokens
+        self._max_new_tokens, self._examples = max_new_tokens, examples
 
     @property
     def fingerprint(self) -> str:
         """Of the model, the prompt, the threshold and how answers are compared."""
         parts = (self._teacher.fingerprint, str(self._max_new_tokens), str(self.threshold))
-        return _fingerprint("read-1", *parts)
+        return _fingerprint("read-1", *parts, *_prompt_kind(self._examples))
 
     def read(self, asked: Sequence[tuple[str, Sequence[Passage]]]) -> list[str | None]:
         """The answers, bare of markers; "" for a refusal, None where the model failed or had no room."""
         asks: dict[int, Ask] = {}
         for at, (question, passages) in enumerate(asked):
-            messages = _messages(question, passages, self._count, self._limit)
+            messages = _messages(question, passages, self._count, self._limit, self._examples)
             if messages is not None:
                 asks[at] = Ask(messages, self._max_new_tokens, stop=STOPS)
         replies = self._teacher.ask(list(asks.values()))
@@ -94,13 +103,16 @@ class LikelihoodReader:
     # Calibration pairs in English, SmolLM2-135M: 84 % of human answers pass and 27 % of swapped ones.
     threshold = 0.45
 
-    def __init__(self, model: ReplyLikelihood, *, count_tokens: MessageCounter, limit: int) -> None:
-        self._model, self._count, self._limit = model, count_tokens, limit
+    def __init__(
+        self, model: ReplyLikelihood, *, count_tokens: MessageCounter, limit: int, examples: bool = True
+    ) -> None:
+        self._model, self._count, self._limit, self._examples = model, count_tokens, limit, examples
 
     @property
     def fingerprint(self) -> str:
         """Of the model, the prompt, the threshold and the question that asks nothing."""
-        return _fingerprint("likelihood-1", self._model.fingerprint, str(self.threshold), *_ANY.values())
+        parts = (self._model.fingerprint, str(self.threshold), *_ANY.values())
+        return _fingerprint("likelihood-1", *parts, *_prompt_kind(self._examples))
 
     def scores(self, pairs: Sequence[Pair]) -> list[float | None]:
         """The score of each pair; None where its passage has no room, or the answer no word."""
@@ -108,8 +120,8 @@ class LikelihoodReader:
         places: list[int] = []
         for at, pair in enumerate(pairs):
             nothing = _ANY[language_of(pair.question)]
-            real = _messages(pair.question, pair.passages, self._count, self._limit)
-            null = _messages(nothing, pair.passages, self._count, self._limit)
+            real = _messages(pair.question, pair.passages, self._count, self._limit, self._examples)
+            null = _messages(nothing, pair.passages, self._count, self._limit, self._examples)
             if real is not None and null is not None and answer_tokens(pair.answer):
                 asked += [(real, _spaced(pair.answer)), (null, _spaced(pair.answer))]
                 places.append(at)
@@ -130,11 +142,11 @@ def bare_answer(reply: str) -> str:
 
 
 def _messages(
-    question: str, passages: Sequence[Passage], count: MessageCounter, limit: int
+    question: str, passages: Sequence[Passage], count: MessageCounter, limit: int, examples: bool
 ) -> tuple[Message, ...] | None:
     """The prompt over all of the passages, None where they do not fit."""
     try:
-        prompt = render(question, passages, count_tokens=count, limit=limit)
+        prompt = render(question, passages, count_tokens=count, limit=limit, examples=examples)
     except UsageError:
         return None
     return None if prompt.left_out else prompt.messages
@@ -153,6 +165,11 @@ def _share(difference: float) -> float:
     if math.isnan(difference):
         return 0.5
     return 1 / (1 + math.exp(-max(-50.0, min(50.0, difference))))
+
+
+def _prompt_kind(examples: bool) -> tuple[str, ...]:
+    """What tells a reader without the answered questions in its prompt from one with them."""
+    return () if examples else ("no examples",)
 
 
 def _fingerprint(*parts: str) -> str:

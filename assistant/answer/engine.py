@@ -54,7 +54,10 @@ class ModelSource(Protocol):
     """A language model that is loaded when `chat` is first read."""
 
     name: str
-    adapter: str | None
+
+    @property
+    def adapter(self) -> str | None:
+        """What the adapter that answers is called; may load the model."""
 
     @property
     def english_only(self) -> bool:
@@ -63,6 +66,10 @@ class ModelSource(Protocol):
     @property
     def reads_one_sentence(self) -> bool:
         """Whether the model answers better from the one best sentence than from whole passages."""
+
+    @property
+    def examples(self) -> bool:
+        """Whether the model is shown answered questions before the real one; a tuned one needs none."""
 
     @property
     def chat(self) -> BaseChatModel: ...
@@ -79,7 +86,10 @@ class Written:
 
 
 class AnswerEngine:
-    """Answers questions from one library. Without a model it can only quote (`extractive`)."""
+    """Answers questions from one library. Without a model it can only quote (`extractive`).
+
+    `k` passages are found for each.
+    """
 
     def __init__(
         self,
@@ -95,7 +105,7 @@ class AnswerEngine:
         self._retriever = retriever
         self._floor = floor
         self._model = model
-        self._k, self._mode, self._per_source = k, mode, per_source
+        self.k, self._mode, self._per_source = k, mode, per_source
         self._max_new_tokens = max_new_tokens
 
     def answer(
@@ -119,7 +129,7 @@ class AnswerEngine:
         if not retrieval:
             return self._closed_book(question, show, begun)
         found = self._retriever.search(
-            question, k=self._k, mode=self._mode, glob=glob, kind=kind, per_source=self._per_source
+            question, k=self.k, mode=self._mode, glob=glob, kind=kind, per_source=self._per_source
         )
         draft = _draft(question, found, Seconds(retrieve=time.perf_counter() - begun))
         if not found or (self._floor is not None and not self._floor.answerable(question, found)):
@@ -134,17 +144,19 @@ class AnswerEngine:
         numbers = list(range(1, len(passages) + 1))
         given = passages
         weak = self._model is not None and self._model.reads_one_sentence
+        examples = self._model is None or self._model.examples
         if weak:
             best = rank_sentences(draft.question, passages)[0]
             numbers = [best.marker]
             passages = [passages[best.marker - 1]]
             given = [sentence_alone(passages[0], best.span)]
-        prompt = render(draft.question, given, **self._budget())
+        prompt = render(draft.question, given, **self._budget(), examples=examples)
         checker = CitationChecker(draft.question, passages[: prompt.included], numbers)
         written = self._write(prompt, checker, None if weak else show, (*STOPS, "\n\n") if weak else STOPS)
         left_out = len(draft.passages) - prompt.included
         named = replace(draft, passages_left_out=left_out, usage=written.usage)
-        if written.refused:
+        said_nothing = not any(map(str.isalnum, written.text))
+        if written.refused or (said_nothing and not weak):
             return self._finished(replace(named, refused=True, refusal="model"), begun)
         named = replace(named, dropped_citations=checker.dropped)
         supported = bool(checker.citations) and checker.supported
@@ -215,7 +227,7 @@ class AnswerEngine:
     def _finished(self, answer: Answer, begun: float) -> Answer:
         if answer.refused:
             answer = replace(answer, answer=refusal_sentence(answer.question))
-        elif self._model is not None:
+        if self._model is not None and answer.refusal != "floor":
             answer = replace(answer, model=self._model.name, adapter=self._model.adapter)
         return _timed(answer, begun)
 

@@ -5,7 +5,6 @@ Every one is a LangChain `BaseChatModel`; `budget` says how much text it takes.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from corpora.errors import Conflict, UsageError
@@ -13,8 +12,11 @@ from corpora.errors import Conflict, UsageError
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-__all__ = ["load_chat_model"]
+    from corpora.store import Library
 
+__all__ = ["is_remote", "load_chat_model"]
+
+_SERVERS = ("openai", "ollama", "vllm")
 # provider -> the package that has its LangChain chat model; none of them is a dependency of ours
 _EXTRAS = {
     "anthropic": "langchain-anthropic",
@@ -35,22 +37,24 @@ def load_chat_model(
     name: str,
     *,
     adapter: str | None = None,
-    adapters: Path | None = None,
+    library: Library | None = None,
+    default_adapter: bool = False,
     offline: bool = False,
     base_url: str | None = None,
     max_new_tokens: int = 256,
 ) -> BaseChatModel:
     """The chat model called `name`, ready to answer; greedy.
 
-    `adapter` is a folder, or a name in the folder `adapters`; `base_url` makes `name` a model of that
-    OpenAI-compatible server. Raises Missing (exit 8) where it cannot be had, Conflict (exit 5) for an
-    adapter of another base, UsageError for a name that cannot be.
+    `adapter` is the name of one of `library` or of a shipped one, a folder, or "none"; without it the plain
+    model answers, or with `default_adapter` what is in use on it (see `adapters.adapter_for`). `base_url`
+    makes `name` a model of that OpenAI-compatible server. Raises Missing (exit 8) where it cannot be had,
+    Conflict (exit 5) for an adapter of another base, UsageError for a name that cannot be.
     """
     from assistant.environment import quiet_third_parties
 
     quiet_third_parties()
-    provider, separator, model = name.partition(":")
-    if base_url is not None or (separator and provider in ("openai", "ollama", "vllm")):
+    provider, _, model = name.partition(":")
+    if base_url is not None or (model and provider in _SERVERS):
         from assistant.chat_models.remote import load_remote
         from index.weights import CATALOGUE
 
@@ -58,16 +62,27 @@ def load_chat_model(
             raise UsageError(
                 f"{name} runs on this machine; --base-url does not apply.", hint="--model THEIRS"
             )
-        if adapter is not None:
+        if adapter not in (None, "none"):
             raise UsageError("A remote model takes no --adapter; name the tuned model there instead.")
         return load_remote(name, base_url=base_url, offline=offline, max_new_tokens=max_new_tokens)
-    if separator and model and provider in _EXTRAS:
+    if is_remote(name, base_url):
         return _load_extra(provider, model, offline=offline, max_new_tokens=max_new_tokens)
     from assistant.chat_models.loading import load_local
 
     return load_local(
-        name, adapter=adapter, adapters=adapters, offline=offline, max_new_tokens=max_new_tokens
+        name,
+        adapter=adapter,
+        library=library,
+        default_adapter=default_adapter,
+        offline=offline,
+        max_new_tokens=max_new_tokens,
     )
+
+
+def is_remote(name: str, base_url: str | None) -> bool:
+    """Whether the model runs elsewhere, where adapters of this machine are of no use."""
+    provider, _, model = name.partition(":")
+    return base_url is not None or bool(model and (provider in _SERVERS or provider in _EXTRAS))
 
 
 def _load_extra(provider: str, model: str, *, offline: bool, max_new_tokens: int) -> BaseChatModel:

@@ -1,46 +1,76 @@
-"""Adapters: found by name, checked to be safetensors and of this base, put on the model."""
+"""Adapters on a chat model: the one that is named, or the one that is in use; checked before weights load."""
 
 from __future__ import annotations
 
-import json
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from corpora.errors import Conflict, Missing
+from finetune.adapters.active import NONE
+from finetune.adapters.config import CONFIG, read_config
+from finetune.adapters.fitting import check_shapes, check_shapes_on
+from finetune.adapters.resolve import checked, resolve
+from finetune.adapters.store import Adapter
+from finetune.adapters.weights import check_weights
+from finetune.base_identity import BaseIdentity, base_fingerprint, base_name, identity_of, template_sha256
+from finetune.card import CARD, Serving, is_adapter_name
 
 if TYPE_CHECKING:
+    from peft import PeftModel
     from transformers import PreTrainedModel
 
+    from assistant.chat_models.prefill import Layers
+    from corpora.chat_template import ChatTemplate
+    from corpora.store import Library
 
-def find_adapter(name: str, adapters: Path | None, *, base: str, base_folder: Path) -> Path:
-    """The folder of the adapter `name`, checked; `base` is the model it is to go on.
 
-    Raises Missing where there is none; Conflict for pickled weights (code pickle_refused) and for an
-    adapter that was trained on another base (code wrong_base), before any weight is loaded.
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """An adapter that fits the model; `serving` is None where it has no card, or that does not say."""
+
+    name: str
+    folder: Path
+    serving: Serving | None
+
+
+def adapter_for(
+    base: str,
+    base_folder: Path,
+    named: str | None,
+    library: Library | None,
+    *,
+    default: bool,
+    template: ChatTemplate | None = None,
+) -> Fitting | None:
+    """The adapter for the model called `base` in `base_folder`; None is the plain base. Loads no weights.
+
+    `named` is the name of one in the library or of a shipped one, a folder, or "none". With `default` and
+    without a name it is the one that the library has in use on this base, else the shipped one. `template`
+    is that of the model, where its tokenizer is loaded already. Raises Missing where there is none of that
+    name; Conflict (exit 5) for one of another base or template, with pickled weights, or damaged.
     """
-    candidates = [adapters / name] if adapters is not None and Path(name).name == name else []
-    candidates.append(Path(name).expanduser())
-    folder = next((path for path in candidates if (path / "adapter_config.json").is_file()), None)
-    if folder is None:
-        raise Missing(f"There is no adapter called {name}.", hint="--adapter none answers without one")
-    if not (folder / "adapter_model.safetensors").is_file():
-        raise Conflict(
-            f"Refused the adapter {name}: it has no adapter_model.safetensors, and pickle can run code.",
-            hint="ask for safetensors",
-            code="pickle_refused",
-        )
-    trained_on = _config(folder).get("base_model_name_or_path")
-    if trained_on != base and not _same_folder(trained_on, base_folder):
-        raise Conflict(
-            f"The adapter {name} was trained on {trained_on}; the model is {base}.",
-            hint=f"--model {trained_on}, or --adapter none",
-            code="wrong_base",
-        )
-    return folder
+    from assistant.terminal import say
+
+    if named == NONE or (named is None and not default):
+        return None
+    identity = (
+        identity_of(base, base_folder)
+        if template is None
+        else BaseIdentity(base_name(base), base_fingerprint(base_folder), template_sha256(template))
+    )
+    if named is not None and not is_adapter_name(named):
+        return _of_folder(Path(named).expanduser(), identity, base_folder)
+    found = resolve(named, library, identity, base_folder, say)
+    return Fitting(found.name, found.folder, found.card.serving) if found else None
 
 
-def attach_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
-    """`model` with the adapter in `folder` on it, for answering. Raises Missing without peft, Conflict."""
+def attach_adapter(model: PreTrainedModel, folder: Path) -> tuple[PreTrainedModel, Layers]:
+    """`model` with the adapter in `folder` on it, for answering, and what stands before every prompt.
+
+    Raises Missing without peft, Conflict for an adapter that does not fit.
+    """
     from importlib.util import find_spec
 
     if find_spec("peft") is None:
@@ -48,21 +78,61 @@ def attach_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     from peft import PeftModel
 
     try:
-        tuned = PeftModel.from_pretrained(model, str(folder), is_trainable=False, local_files_only=True)
+        with warnings.catch_warnings():
+            # peft asks transformers by a name that it has renamed
+            warnings.simplefilter("ignore", FutureWarning)
+            tuned = PeftModel.from_pretrained(
+                model,
+                str(folder),
+                is_trainable=False,
+                local_files_only=True,
+                autocast_adapter_dtype=False,  # as it was trained; else all activations are cast to and fro
+            )
     except (RuntimeError, ValueError, KeyError, OSError) as error:
         raise Conflict(
             f"The adapter in {folder} does not fit the model: {error}", code="wrong_base"
         ) from error
-    return cast("PreTrainedModel", tuned)  # it answers as the model it wraps
+    if tuned.active_peft_config.is_prompt_learning:
+        return model, _virtual_tokens(tuned)
+    return cast("PreTrainedModel", tuned), ()  # it answers as the model it wraps
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / "adapter_config.json").read_bytes())
-    except ValueError as error:
-        raise Conflict(f"{folder}/adapter_config.json is damaged: {error}", code="wrong_base") from error
-    return config if isinstance(config, dict) else {}
+def _virtual_tokens(tuned: PeftModel) -> Layers:
+    """What the layers of the base keep of the adapter's virtual tokens, which stand before every prompt.
+
+    They are read once, here; peft would put them in front of each token that is written.
+    """
+    import torch
+    from peft import PeftType
+    from transformers import DynamicCache
+
+    base = cast("PreTrainedModel", tuned.get_base_model())
+    prompt: Any
+    with torch.inference_mode():
+        prompt = tuned.get_prompt(batch_size=1)
+        if tuned.active_peft_config.peft_type != PeftType.PREFIX_TUNING:  # that one gives what layers keep
+            cache = DynamicCache(config=base.config)
+            base(inputs_embeds=prompt.to(base.dtype), past_key_values=cache, use_cache=True, logits_to_keep=1)
+            prompt = cache
+    return [(layer.keys, layer.values) for layer in prompt.layers]
 
 
-def _same_folder(named: object, folder: Path) -> bool:
-    return isinstance(named, str) and Path(named).is_dir() and Path(named).samefile(folder)
+def _of_folder(folder: Path, base: BaseIdentity, base_folder: Path) -> Fitting:
+    """An adapter that is in no library: of ours, with a card, or made by another program, without."""
+    if not (folder / CONFIG).is_file():
+        raise Missing(
+            f"There is no adapter in {folder}.", hint="assistant adapters list", code="adapter_missing"
+        )
+    if (folder / CARD).is_file():
+        found = checked(Adapter(folder.name, folder, shipped=False), base, base_folder, "named")
+        return Fitting(found.card.name, folder, found.card.serving)
+    config, tensors = read_config(folder), check_weights(folder, None)
+    if config.base is None or base_name(config.base) != base.name:
+        raise Conflict(
+            f"The adapter in {folder} was trained on {config.base}; the model is {base.name}.",
+            hint=f"--model {config.base}, or --adapter none",
+            code="wrong_base",
+        )
+    check_shapes(folder.name, config, tensors)
+    check_shapes_on(folder.name, base_folder, tensors)
+    return Fitting(str(folder), folder, None)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from assistant.chat_models.refusing import RefusalRule
 from assistant.chat_models.sampling import Chooser
 from assistant.chat_models.tokens import GrowingText, before_stop
 from corpora.records import Usage
@@ -23,12 +24,17 @@ if TYPE_CHECKING:
 
 
 class Row:
-    """One reply as it grows, of at most `limit` tokens behind `prompt` ids."""
+    """One reply as it grows, of at most `limit` tokens behind `prompt` ids; `rule` says when it refuses."""
 
     def __init__(
-        self, ask: Ask, prompt: Sequence[int], limit: int, tokenizer: PreTrainedTokenizerBase
+        self,
+        ask: Ask,
+        prompt: Sequence[int],
+        limit: int,
+        tokenizer: PreTrainedTokenizerBase,
+        rule: RefusalRule | None = None,
     ) -> None:
-        self.prompt = prompt
+        self.prompt, self._rule = prompt, rule
         self._stops, self._limit = ask.stop, limit
         self._growing = GrowingText(tokenizer)
         self._text, self._tokens = "", 0
@@ -53,6 +59,17 @@ class Row:
         self._text += self._growing.rest()
         return False
 
+    def opened(self, logits: torch.Tensor) -> torch.Tensor | None:
+        """The logits of the first token as they are to be used; None where the whole reply is a refusal."""
+        if self._rule is None:
+            return logits
+        if not self._rule.refuses(logits):
+            return self._rule.without_refusal(logits)
+        said = self._rule.ids[: self._limit]
+        self._tokens, self._cut = len(said), len(said) < len(self._rule.ids)
+        self._text = "".join(self._growing.push(token) for token in said) + self._growing.rest()
+        return None
+
     def reply(self) -> Reply:
         """What was written."""
         return Reply(self._text, cut=self._cut, usage=Usage(len(self.prompt), self._tokens))
@@ -68,9 +85,10 @@ def write_rows(
     """Writes all `rows` to their end in one batch; False where it was cancelled before that."""
     import torch
 
-    going = list(rows)
-    batch = prefiller.read([row.prompt for row in going])
-    logits = batch.logits[:, -1]
+    batch = prefiller.read([row.prompt for row in rows])
+    going, logits = _opened(rows, batch)
+    if not going:
+        return True
     while not cancelled.is_set():
         tokens = _chosen(going, logits)
         kept = [n for n, row in enumerate(going) if row.push(tokens[n], stop_ids)]
@@ -82,6 +100,18 @@ def write_rows(
         step = torch.tensor([[tokens[n]] for n in kept], device=batch.mask.device)
         logits = _step(model, batch, step)
     return False
+
+
+def _opened(rows: Sequence[Row], batch: Batch) -> tuple[list[Row], torch.Tensor]:
+    """The rows that do not refuse, to which `batch` is cut down, and the logits of their first tokens."""
+    import torch
+
+    firsts = [row.opened(batch.logits[n, -1]) for n, row in enumerate(rows)]
+    kept = [n for n, logits in enumerate(firsts) if logits is not None]
+    if kept and len(kept) < len(rows):
+        _select(batch, kept)
+    answering = [logits for logits in firsts if logits is not None]
+    return [rows[n] for n in kept], torch.stack(answering) if answering else batch.logits[:0, -1]
 
 
 def _chosen(rows: Sequence[Row], logits: torch.Tensor) -> list[int]:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assistant.chat_models.adapters import attach_adapter, find_adapter
+from assistant.chat_models.adapters import adapter_for, attach_adapter
 from assistant.chat_models.identity import model_fingerprint
 from assistant.chat_models.local import LocalChatModel, LocalWeights
 from corpora.errors import Conflict, Missing
@@ -16,36 +16,52 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
+    from assistant.chat_models.prefill import Layers
+    from corpora.store import Library
+
 _MAX_CONTEXT = 8192  # more is slow on the machines this is for, and passages of one question are far less
 _FOUR_BIT_FROM = 3_000_000_000  # parameters; below, 4 bits save little and cost time and quality
 _SPARE_BYTES = 2 << 30  # for the cache of keys and values, and for the desktop
 
 
 def load_local(
-    name: str, *, adapter: str | None, adapters: Path | None, offline: bool, max_new_tokens: int
+    name: str,
+    *,
+    adapter: str | None,
+    library: Library | None,
+    default_adapter: bool,
+    offline: bool,
+    max_new_tokens: int,
 ) -> LocalChatModel:
-    """The local model called `name` with its adapter. Raises Missing, Conflict."""
+    """The local model called `name` with its adapter (see `adapter_for`). Raises Missing, Conflict."""
     from index.weights import model_folder
 
     folder = model_folder(name, offline=offline)
     if (folder / "adapter_config.json").is_file():
         raise Conflict(f"{name} is an adapter, not a model.", hint=f"--adapter {name}", code="not_a_model")
-    adapter_folder = find_adapter(adapter, adapters, base=name, base_folder=folder) if adapter else None
     tokenizer = load_tokenizer(folder)
     template = template_of(tokenizer, name)
+    fitting = adapter_for(name, folder, adapter, library, default=default_adapter, template=template)
     model = _model(folder)
-    if adapter_folder is not None:
-        model = attach_adapter(model, adapter_folder)
+    serving = fitting.serving if fitting else None
+    opening: Layers = ()
+    if fitting is not None:
+        model, opening = attach_adapter(model, fitting.folder)
+    parts = [*_precision(model), *([str(serving)] if serving else [])]
+    context = min(int(getattr(model.config, "max_position_embeddings", _MAX_CONTEXT)), _MAX_CONTEXT)
     weights = LocalWeights(
         model=model.eval(),  # type: ignore[no-untyped-call]
         tokenizer=tokenizer,
         template=template,
-        context=min(int(getattr(model.config, "max_position_embeddings", _MAX_CONTEXT)), _MAX_CONTEXT),
+        context=context - (opening[0][0].shape[2] if opening else 0),
         stop_ids=end_ids(tokenizer, model.config, model.generation_config),
         start_id=start_id(tokenizer),
-        fingerprint=model_fingerprint(folder, adapter_folder, _precision(model)),
+        fingerprint=model_fingerprint(folder, fitting.folder if fitting else None, parts),
+        serving=serving,
+        opening=opening,
     )
-    return LocalChatModel(weights, model_name=name, adapter_name=adapter, max_new_tokens=max_new_tokens)
+    adapter_name = fitting.name if fitting else None
+    return LocalChatModel(weights, model_name=name, adapter_name=adapter_name, max_new_tokens=max_new_tokens)
 
 
 def _model(folder: Path) -> PreTrainedModel:

@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import RunnableConfig
 from pydantic import ConfigDict, PrivateAttr
 
 from assistant.chat_models.batch import Row, write_rows
 from assistant.chat_models.likelihood import mean_log_likelihoods
-from assistant.chat_models.prefill import Prefiller
+from assistant.chat_models.prefill import Layers, Prefiller
+from assistant.chat_models.refusing import RefusalRule
 from assistant.chat_models.sampling import Chooser
 from assistant.chat_models.tokens import GrowingText, TokenizerEncoder, before_stop
-from corpora.chat_template import ChatTemplate, encode_chat, encode_data
-from corpora.errors import Conflict, UsageError
+from assistant.chat_models.turns import chunk_of, message_of, said
+from corpora.chat_template import ChatTemplate, encode_data
+from corpora.errors import UsageError
+from corpora.prompt import refusal_of
 from corpora.records import Message
+from finetune.card import Serving
 from finetune.teacher import Ask, Reply
+from finetune.tuning.encode import ChatEncoder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-_ROLES = {"human": "user", "ai": "assistant", "system": "system"}
 _ROWS_AT_ONCE = 16  # of LangChain's `batch`
 
 
@@ -38,7 +41,8 @@ class LocalWeights:
     """What is loaded: the model (with its adapter), its tokenizer, and how many tokens it can see.
 
     `start_id` is the token that stands before a text that has nothing before it. `fingerprint` changes
-    whenever replies could (hex, 16 digits).
+    whenever replies could (hex, 16 digits). `serving` is how the card of its adapter wants it asked, and
+    `opening` what an adapter of virtual tokens puts before every prompt (`context` is without it).
     """
 
     model: PreTrainedModel
@@ -48,6 +52,8 @@ class LocalWeights:
     stop_ids: frozenset[int]
     start_id: int
     fingerprint: str
+    serving: Serving | None = None
+    opening: Layers = ()
 
 
 class LocalChatModel(BaseChatModel):
@@ -55,7 +61,8 @@ class LocalChatModel(BaseChatModel):
 
     A call may set `max_new_tokens`, `temperature`, `top_p`, `presence_penalty` and `seed` for itself.
     `cancel` stops a generation that runs in another thread after the current token; what was written until
-    then is the result.
+    then is the result. Where the adapter has a refusal threshold, it decides whether a prompt over passages
+    is refused (see `refusing`).
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
@@ -67,6 +74,7 @@ class LocalChatModel(BaseChatModel):
     seed: int = 0
     _weights: LocalWeights = PrivateAttr()
     _encoder: TokenizerEncoder = PrivateAttr()
+    _chat: ChatEncoder = PrivateAttr()
     _prefiller: Prefiller = PrivateAttr()
     _cancelled: threading.Event = PrivateAttr(default_factory=threading.Event)
 
@@ -74,7 +82,8 @@ class LocalChatModel(BaseChatModel):
         super().__init__(**fields)
         self._weights = weights
         self._encoder = TokenizerEncoder(weights.tokenizer)
-        self._prefiller = Prefiller(weights.model)
+        self._chat = ChatEncoder(weights.tokenizer, template=weights.template, ends=weights.stop_ids)
+        self._prefiller = Prefiller(weights.model, weights.opening)
 
     @property
     def _llm_type(self) -> str:
@@ -94,10 +103,24 @@ class LocalChatModel(BaseChatModel):
         """Changes whenever replies could: weights, adapter, template, precision (hex, 16 digits)."""
         return self._weights.fingerprint
 
+    @property
+    def serving(self) -> Serving | None:
+        """How the adapter wants to be asked; None without one, or where its card does not say."""
+        return self._weights.serving
+
+    @property
+    def loaded(self) -> LocalWeights:
+        """The weights in use."""
+        return self._weights
+
+    def replace_weights(self, weights: LocalWeights, adapter: str | None) -> None:
+        """Answer with other weights of the same base from now on; `adapter` is what they are called."""
+        self._weights, self.adapter_name = weights, adapter
+        self._prefiller = Prefiller(weights.model, weights.opening)
+
     def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
         """Exactly the ids that the model is given; no text of a message becomes a special token."""
-        pieces = _pieces(self._weights.template, tuple(message.role for message in messages))
-        return encode_chat(messages, pieces, self._encoder)
+        return self._chat.prompt_ids(messages)
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Length of `prompt_ids`."""
@@ -123,7 +146,7 @@ class LocalChatModel(BaseChatModel):
         for n, (ask, prompt) in enumerate(zip(asks, prompts, strict=True)):
             room = min(ask.max_new_tokens, self._weights.context - len(prompt))
             if room > 0:
-                rows[n] = Row(ask, prompt, room, self._weights.tokenizer)
+                rows[n] = Row(ask, prompt, room, self._weights.tokenizer, self._rule(ask.messages))
         done = not rows or self._write(list(rows.values()))
         unread = [self._too_long(len(prompt)) if n not in rows else None for n, prompt in enumerate(prompts)]
         return [
@@ -144,6 +167,11 @@ class LocalChatModel(BaseChatModel):
         """As `log_likelihoods`, of replies behind the prompts that `messages` make in a chat."""
         return self._likelihoods([(self.prompt_ids(messages), reply) for messages, reply in pairs])
 
+    def first_token_probabilities(self, prompts: Sequence[tuple[Sequence[int], int]]) -> list[float]:
+        """Of each prompt of ids, the probability that the reply begins with the token given with it."""
+        rows = [(list(ids), [token]) for ids, token in prompts]
+        return [math.exp(value) for value in mean_log_likelihoods(self._prefiller, rows)]
+
     def batch(
         self,
         inputs: list[LanguageModelInput],
@@ -162,7 +190,7 @@ class LocalChatModel(BaseChatModel):
             for reply in self.generate_batch(asks[start : start + _ROWS_AT_ONCE]):
                 if reply.text is None and not return_exceptions:
                     raise UsageError(reply.error or "")
-                messages.append(UsageError(reply.error or "") if reply.text is None else _said(reply))
+                messages.append(UsageError(reply.error or "") if reply.text is None else said(reply))
         return messages
 
     def _stream(
@@ -179,11 +207,11 @@ class LocalChatModel(BaseChatModel):
         for token in self._tokens(ids, ask):
             text += growing.push(token)
             certain, stopped = before_stop(text, ask.stop)
-            yield _chunk(text[given:certain], prompt, 1, run_manager)
+            yield chunk_of(text[given:certain], prompt, 1, run_manager)
             prompt, given = 0, max(given, certain)
             if stopped:
                 return
-        yield _chunk(text[given:] + growing.rest(), prompt, 0, run_manager)
+        yield chunk_of(text[given:] + growing.rest(), prompt, 0, run_manager)
 
     def _generate(
         self,
@@ -201,7 +229,6 @@ class LocalChatModel(BaseChatModel):
     def _tokens(self, ids: Sequence[int], ask: Ask) -> Iterator[int]:
         """Ids of the answer, one at a time, up to the limit or the end of the turn (which is not given)."""
         import torch
-        from transformers import DynamicCache
 
         weights = self._weights
         if len(ids) >= weights.context:
@@ -209,19 +236,32 @@ class LocalChatModel(BaseChatModel):
         limit = min(ask.max_new_tokens, weights.context - len(ids))
         self._cancelled.clear()
         device = weights.model.device
-        chooser = Chooser(ask)
-        cache = DynamicCache(config=weights.model.config)
+        chooser, rule = Chooser(ask), self._rule(ask.messages)
+        cache = self._prefiller.cache()
         step = torch.tensor([list(ids)], device=device)
         for _ in range(limit):
             with torch.inference_mode():
                 logits = weights.model(
                     input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1
                 ).logits[0, -1]
+            if rule is not None:
+                if rule.refuses(logits):
+                    yield from rule.ids[:limit]
+                    return
+                logits, rule = rule.without_refusal(logits), None
             token = chooser.choose(logits)
             if token in weights.stop_ids or self._cancelled.is_set():
                 return
             yield token
             step = torch.tensor([[token]], device=device)
+
+    def _rule(self, messages: Sequence[Message]) -> RefusalRule | None:
+        """How the refusal of this prompt is decided; None where the text that the model writes decides."""
+        sentence, serving = refusal_of(messages), self._weights.serving
+        if sentence is None or serving is None or serving.refusal_threshold is None:
+            return None
+        *ids, _end = self._chat.answer_ids(messages, sentence)
+        return RefusalRule(tuple(ids), serving.refusal_threshold)
 
     def _write(self, rows: list[Row]) -> bool:
         weights = self._weights
@@ -241,7 +281,7 @@ class LocalChatModel(BaseChatModel):
     def _ask(self, messages: Sequence[BaseMessage], options: Mapping[str, Any]) -> Ask:
         """A call of LangChain's with what it sets for itself and what the model is set to."""
         return Ask(
-            tuple(_message(message) for message in messages),
+            tuple(message_of(message) for message in messages),
             max_new_tokens=int(options.get("max_new_tokens", self.max_new_tokens)),
             temperature=float(options.get("temperature", self.temperature)),
             top_p=float(options.get("top_p", 1.0)),
@@ -249,43 +289,3 @@ class LocalChatModel(BaseChatModel):
             seed=int(options.get("seed", self.seed)),
             stop=tuple(options.get("stop") or ()),
         )
-
-
-@lru_cache(maxsize=64)
-def _cached_pieces(
-    source: str, strings: tuple[tuple[str, str], ...], roles: tuple[str, ...]
-) -> tuple[str, ...]:
-    return tuple(ChatTemplate(source, dict(strings)).pieces(roles))
-
-
-def _pieces(template: ChatTemplate, roles: tuple[str, ...]) -> tuple[str, ...]:
-    """The template around `roles`; rendered once for each order of roles, as that is all it depends on."""
-    return _cached_pieces(template.source, tuple(sorted(template.special_strings.items())), roles)
-
-
-def _chunk(
-    text: str, prompt: int, written: int, run_manager: CallbackManagerForLLMRun | None
-) -> ChatGenerationChunk:
-    """A piece of the reply with the tokens that it cost; the costs of all pieces add up."""
-    usage = UsageMetadata(input_tokens=prompt, output_tokens=written, total_tokens=prompt + written)
-    chunk = ChatGenerationChunk(message=AIMessageChunk(content=text, usage_metadata=usage))
-    if run_manager is not None and text:
-        run_manager.on_llm_new_token(text, chunk=chunk)
-    return chunk
-
-
-def _said(reply: Reply) -> AIMessage:
-    usage = reply.usage
-    tokens = UsageMetadata(
-        input_tokens=usage.prompt_tokens,
-        output_tokens=usage.completion_tokens,
-        total_tokens=usage.prompt_tokens + usage.completion_tokens,
-    )
-    return AIMessage(content=reply.text or "", usage_metadata=tokens)
-
-
-def _message(message: BaseMessage) -> Message:
-    role = _ROLES.get(message.type)
-    if role is None or not isinstance(message.content, str):
-        raise Conflict(f"A local model takes text of system, user and assistant, not {message.type!r}.")
-    return Message(role, message.content)  # type: ignore[arg-type]

@@ -20,7 +20,7 @@ _SHORTEST_PREFIX = 32  # tokens; below, a forward pass of its own costs more tha
 _PREFIX_STEP = 16  # prefixes are cut to this, so that a chance word in common makes no new one
 _KEPT_PREFIXES = 4
 
-Layers = list[tuple["torch.Tensor", "torch.Tensor"]]  # keys and values, each (1, heads, tokens, size)
+Layers = Sequence[tuple["torch.Tensor", "torch.Tensor"]]  # keys and values, each (1, heads, tokens, size)
 
 
 @dataclass(slots=True)
@@ -37,10 +37,11 @@ class Batch:
 
 
 class Prefiller:
-    """Reads batches of prompts; keeps the prefixes used last."""
+    """Reads batches of prompts, each behind the virtual tokens of `opening`; keeps the prefixes used last."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
-        self._model = model
+    def __init__(self, model: PreTrainedModel, opening: Layers = ()) -> None:
+        self._model, self._opening = model, opening
+        self._opened = opening[0][0].shape[2] if opening else 0  # tokens
         self._prefixes: OrderedDict[tuple[int, ...], Layers] = OrderedDict()
 
     def read(self, prompts: Sequence[Sequence[int]], kept: int = 1) -> Batch:
@@ -48,23 +49,19 @@ class Prefiller:
         import torch
 
         shared = shared_prefix(prompts, kept)
-        cache = self._cache()
-        if shared:
-            layers = self._prefix(tuple(prompts[0][:shared]))
-            if layers is None:
-                shared = 0
-            else:
-                for place, (keys, values) in enumerate(layers):
-                    rows = (len(prompts), -1, -1, -1)
-                    cache.update(keys.expand(*rows), values.expand(*rows), place)
+        layers = self._prefix(tuple(prompts[0][:shared])) if shared else None
+        if layers is None:
+            layers, shared = self._opening, 0
+        cache = self._filled(layers, len(prompts))
+        before = self._opened + shared
         device = self._model.device
         rests = [list(prompt[shared:]) for prompt in prompts]
         width = max(len(rest) for rest in rests)
         ids = torch.tensor([[0] * (width - len(rest)) + rest for rest in rests], device=device)
         mask = torch.tensor(
-            [[1] * shared + [0] * (width - len(rest)) + [1] * len(rest) for rest in rests], device=device
+            [[1] * before + [0] * (width - len(rest)) + [1] * len(rest) for rest in rests], device=device
         )
-        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, shared:]
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, before:]
         with torch.inference_mode():
             logits = self._model(
                 input_ids=ids,
@@ -76,10 +73,17 @@ class Prefiller:
             ).logits
         return Batch(cache, mask, mask.sum(dim=1), logits)
 
-    def _cache(self) -> DynamicCache:
+    def cache(self) -> DynamicCache:
+        """What one prompt is read behind: nothing, or the virtual tokens."""
+        return self._filled(self._opening, 1)
+
+    def _filled(self, layers: Layers, rows: int) -> DynamicCache:
         from transformers import DynamicCache
 
-        return DynamicCache(config=self._model.config)
+        cache = DynamicCache(config=self._model.config)
+        for place, (keys, values) in enumerate(layers):
+            cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), place)
+        return cache
 
     def _prefix(self, ids: tuple[int, ...]) -> Layers | None:
         """Keys and values of a prefix, always computed alone: a reply does not hang on what was asked before.
@@ -92,7 +96,7 @@ class Prefiller:
         if ids in self._prefixes:
             self._prefixes.move_to_end(ids)
             return self._prefixes[ids]
-        cache = self._cache()
+        cache = self.cache()
         if any(type(layer) is not DynamicLayer for layer in cache.layers):
             return None
         with torch.inference_mode():

@@ -24,6 +24,7 @@ def status(library: LibraryOption = None, json: JsonOption = False, offline: Off
 def _show(state: dict[str, Any]) -> None:
     from assistant.output import emit_text
     from assistant.state import human_size
+    from assistant.terminal import clean_line
 
     types = ", ".join(f"{count} {kind}" for kind, count in state["types"].items())
     emit_text(f"library    {state['library']} ({human_size(state['bytes'])})")
@@ -31,6 +32,8 @@ def _show(state: dict[str, Any]) -> None:
     emit_text(f"passages   {state['passages']}")
     emit_text(f"encoder    {state['encoder'] or '-'}")
     emit_text(f"model      {state['model']}{' with ' + state['adapter'] if state['adapter'] else ''}")
+    if state["adapter_problem"]:
+        emit_text(f"adapter    {state['adapter_standing']}: {clean_line(state['adapter_problem'])}")
     for item in state["stale"]:
         emit_text(f"stale      {item['path']}: {item['reason']}")
     for item in state["skipped"]:

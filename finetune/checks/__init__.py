@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetune.checks.reading import Gate, Pair, PairScorer, measure, open_gate
+from finetune.checks.reading import Gate, Pair, PairScorer, is_measured, measure, open_gate
 from finetune.checks.records import MEANING, REASONS, Checked, Fault, Reason
 from finetune.checks.run import Checks
 from finetune.checks.seen import Seen
@@ -18,6 +18,7 @@ __all__ = [
     "PairScorer",
     "Reason",
     "Seen",
+    "is_measured",
     "measure",
     "open_gate",
 ]

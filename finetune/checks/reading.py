@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from corpora.prompt import Language
 from corpora.records import Passage
@@ -140,13 +140,24 @@ def record_name(scorer: PairScorer, language: Language) -> str:
     return f"{scorer.check}-{scorer.score}-{language}"
 
 
+def is_measured(model: str) -> bool:
+    """Whether the package holds records of the model called so (an adapter behind a plus sign)."""
+    return any(row["model"] == model for row in _records())
+
+
 def _shipped(fingerprint: str, name: str) -> JudgeRecord | None:
     """What `tests/bench/reader.py --write` measured of an embedded model: no new library waits for it."""
-    source = files("finetune") / "checks" / "measured.json"
-    for row in json.loads(source.read_text("utf-8")):
+    for row in _records():
         if (row["reader"], row["check"]) == (fingerprint, name):
             return JudgeRecord(row["reader"], row["check"], float(row["auc"]), int(row["n"]))
     return None
+
+
+@lru_cache(maxsize=1)
+def _records() -> list[dict[str, Any]]:
+    source = files("finetune") / "checks" / "measured.json"
+    records: list[dict[str, Any]] = json.loads(source.read_text("utf-8"))
+    return records
 
 
 def open_gate(

@@ -21,6 +21,7 @@ from finetune.evaluation.table import Standing, table
 
 ALPHA = 0.05  # of candidates that are no better, one in twenty passes the first condition
 TOLERATED = 0.05  # a fall beyond noise that is smaller than this is no harm
+AS_MUCH = 0.02  # general skills this much below the incumbent's are as good as those
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,10 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """Three systems on one set of questions, such as "held-out" or a file of the user's."""
+    """Three systems on one set of questions, such as "held-out" or a file of the user's.
+
+    Where no adapter answers now, the incumbent is the base: the same object.
+    """
 
     name: str
     base: Runs
@@ -90,11 +94,18 @@ class Verdict:
 
 
 def decide(
-    contests: Sequence[Contest], forgetting: Forgetting | None, *, seed: int = 0, rounds: int = ROUNDS
+    contests: Sequence[Contest],
+    forgetting: Forgetting | None,
+    *,
+    since_incumbent: Forgetting | None = None,
+    seed: int = 0,
+    rounds: int = ROUNDS,
 ) -> Verdict:
     """Judge a candidate. `forgetting` is None where nothing could be probed (a model elsewhere).
 
-    Answers are paired by question; one that a system failed to answer counts for none of them. Raises
+    It is measured from the plain base, so that small losses cannot add up over many tunings;
+    `since_incumbent` excuses what the incumbent had forgotten already. Answers are paired by question; one
+    that a system failed to answer counts for none of them. Raises
     ValueError where no question is left, or where systems were told different things of a question.
     """
     trials = [_Trial(contest) for contest in contests]
@@ -113,7 +124,7 @@ def decide(
             _kept(_Kind(f"F1 on {one.name}", _F1.of, _F1.counts), against(one, _F1)) for one in trials
         ]
     if forgetting is not None:
-        conditions.append(Condition("general skills", not forgetting.lost, forgetting.line()))
+        conditions.append(_remembers(forgetting, since_incumbent))
     return Verdict(
         promoted=all(condition.passed for condition in conditions),
         conditions=tuple(conditions),
@@ -204,16 +215,26 @@ def _kept(kind: _Kind, change: Difference) -> Condition:
     return Condition(kind.name, not lost, f"{kind.name} kept: {what}")
 
 
+def _remembers(forgetting: Forgetting, since_incumbent: Forgetting | None) -> Condition:
+    kept, line = not forgetting.lost, forgetting.line()
+    if not kept and since_incumbent is not None:
+        change = since_incumbent.change.mean
+        refused = since_incumbent.refused_after - since_incumbent.refused_before
+        kept = change >= -AS_MUCH and refused <= AS_MUCH
+        line += f"; against the incumbent {change:+.3f}, refused {refused:+.0%}"
+    return Condition("general skills", kept, line)
+
+
 def _told(change: Difference) -> str:
     return f"{change.mean:+.3f} [{change.low:+.3f}, {change.high:+.3f}] over {change.n} questions"
 
 
 def _standings(contest: Contest, seed: int, rounds: int) -> list[Standing]:
-    systems = [
-        ("plain base", contest.base),
-        ("incumbent", contest.incumbent),
-        ("candidate", contest.candidate),
-    ]
+    systems = [("plain base", contest.base), ("candidate", contest.candidate)]
+    if contest.incumbent is contest.base:  # no adapter answers now
+        systems[0] = ("plain base, incumbent", contest.base)
+    else:
+        systems.insert(1, ("incumbent", contest.incumbent))
     return [
         Standing(contest.name, system, way, summarise(scores, seed=seed, resamples=min(rounds, RESAMPLES)))
         for system, runs in systems

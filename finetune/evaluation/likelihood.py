@@ -14,12 +14,16 @@ from finetune.reader import ReplyLikelihood
 
 @dataclass(frozen=True, slots=True)
 class GoldLikelihood:
-    """Asks a local model; `limit` is the number of tokens that a prompt may have."""
+    """Asks a local model; `limit` is the number of tokens that a prompt may have.
+
+    `examples` says whether answered questions stand in it, as in `corpora.prompt.render`.
+    """
 
     model: ReplyLikelihood
     count_tokens: MessageCounter
     limit: int
     retrieval: bool = True
+    examples: bool = True
 
     def of(self, question: str, passages: Sequence[Passage], gold: str) -> float | None:
         """Mean natural log of the probability of a token of `gold`; None where the prompt has no room.
@@ -36,5 +40,11 @@ class GoldLikelihood:
 
     def _messages(self, question: str, passages: Sequence[Passage]) -> tuple[Message, ...]:
         if self.retrieval:
-            return render(question, passages, count_tokens=self.count_tokens, limit=self.limit).messages
+            return render(
+                question,
+                passages,
+                count_tokens=self.count_tokens,
+                limit=self.limit,
+                examples=self.examples,
+            ).messages
         return render_closed_book(question, count_tokens=self.count_tokens, limit=self.limit).messages

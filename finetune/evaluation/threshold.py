@@ -1,4 +1,4 @@
-"""Above which probability of a refusal should a tuned model refuse? Chosen on validation rows, never on a test.
+"""Above which probability of a refusal should a tuned model refuse? Chosen on validation, never on a test.
 
 The value asked of each row is the probability of the first token of the sentence that refuses. The
 threshold is the one at which the share of answerable rows that are answered and the share of unanswerable
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 LEAST = 8  # rows of each sort; with fewer nothing can be said
 
@@ -42,7 +43,7 @@ def choose(answerable: Sequence[float], unanswerable: Sequence[float]) -> Thresh
         return None
     places = sorted({0.0, 1.0, *answerable, *unanswerable})
     best: tuple[float, float, float] | None = None
-    for low, high in zip(places, places[1:], strict=False):
+    for low, high in pairwise(places):
         value = (low + high) / 2
         answered, refused = _shares(value, answerable, unanswerable)
         found = (round(answered + refused, 9), high - low, value)
@@ -53,8 +54,6 @@ def choose(answerable: Sequence[float], unanswerable: Sequence[float]) -> Thresh
     return Threshold(best[2], answered, refused, len(answerable) + len(unanswerable))
 
 
-def _shares(
-    value: float, answerable: Sequence[float], unanswerable: Sequence[float]
-) -> tuple[float, float]:
+def _shares(value: float, answerable: Sequence[float], unanswerable: Sequence[float]) -> tuple[float, float]:
     answered = sum(one <= value for one in answerable) / len(answerable)
     return answered, sum(one > value for one in unanswerable) / len(unanswerable)

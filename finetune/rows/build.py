@@ -1,5 +1,8 @@
 """Accepted examples in, training rows out: by the same retriever and in the same prompt as answers.
 
+The prompt is the one that a tuned model is served with: without the answered questions that an untuned one
+is shown, which would cost 250 tokens in every row.
+
 Every usable example gives one row of its own, and some more by the mix. Each draw comes from a generator
 seeded with the mix's seed, the example and the kind of row, so that what is added later changes nothing.
 """
@@ -272,7 +275,9 @@ class _Builder:
         """The prompt if it holds all passages and leaves room for the completion."""
         limit = self._limit - self._count((completion,))
         try:
-            prompt = render(question, shown, count_tokens=self._count, limit=limit, history=history)
+            prompt = render(
+                question, shown, count_tokens=self._count, limit=limit, history=history, examples=False
+            )
         except UsageError:
             return None
         return None if prompt.left_out else prompt

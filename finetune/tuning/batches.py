@@ -15,14 +15,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from finetune.tuning.encode import IGNORED, EncodedRow
+from finetune.tuning.sharing import Families
 
 if TYPE_CHECKING:
     import torch
 
 _BUCKET_STEPS = 16  # steps whose rows are sorted by length together
 _BLOCK_ROWS = 4096  # rows that are packed together
+_LINES_A_STEP = 4  # at least, of rows that begin alike: a step should not be about one thing
 
-Pack = tuple[int, ...]  # places of the rows in one line of a batch; one row where nothing is packed
+Pack = tuple[int, ...]  # places of the rows in one line of a batch; one row where none are put together
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,19 @@ class BatchPlan:
     """The steps of a run over `rows`, of `batch` lines each (the last of an epoch may have fewer).
 
     `micro` lines go through the model at once. With `pack_to`, a line holds rows up to so many tokens.
-    Raises ValueError for a row that is longer.
+    Raises ValueError for a row that is longer. With `share_to`, a line holds rows that begin alike, of up to
+    so many tokens when what they share counts once; a step then has about `batch` rows, in lines.
     """
 
     def __init__(
-        self, rows: Sequence[EncodedRow], *, batch: int, micro: int, seed: int, pack_to: int | None = None
+        self,
+        rows: Sequence[EncodedRow],
+        *,
+        batch: int,
+        micro: int,
+        seed: int,
+        pack_to: int | None = None,
+        share_to: int | None = None,
     ) -> None:
         if batch < 1 or not 1 <= micro <= batch:
             raise ValueError("a batch has at least one line, and a micro-batch no more than a batch")
@@ -57,7 +67,8 @@ class BatchPlan:
         if pack_to is not None:
             self._packs = pack(lengths, pack_to, seed)
         self._lengths = [sum(lengths[place] for place in line) for line in self._packs]
-        self._epoch: tuple[int, list[list[int]]] | None = None
+        self._families = None if share_to is None else Families(rows, share_to)
+        self._epoch: tuple[int, list[list[Pack]]] | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -78,8 +89,8 @@ class BatchPlan:
         """The step `number`, whatever was asked for before."""
         epoch, place = divmod(number, self.steps_per_epoch)
         if self._epoch is None or self._epoch[0] != epoch:
-            self._epoch = (epoch, self._order(epoch))
-        lines = [self._packs[line] for line in self._epoch[1][place]]
+            self._epoch = (epoch, self._order(epoch) if self._families is None else self._shared(epoch))
+        lines = self._epoch[1][place]
         micro = tuple(tuple(lines[n : n + self._micro]) for n in range(0, len(lines), self._micro))
         return Step(number, epoch, micro, sum(self._trained[row] for line in lines for row in line))
 
@@ -87,7 +98,21 @@ class BatchPlan:
         """Steps from `start` up to `stop`, which is left out."""
         return (self.step(number) for number in range(start, stop))
 
-    def _order(self, epoch: int) -> list[list[int]]:
+    def _shared(self, epoch: int) -> list[list[Pack]]:
+        """The lines of each step of an epoch, as many rows in each as whole lines allow, in no order."""
+        assert self._families is not None  # noqa: S101 - for the type checker
+        rng = random.Random(f"{self._seed}:{epoch}:share")  # noqa: S311 - a draw, no secret
+        rows, steps = len(self._packs), self.steps_per_epoch
+        lines = self._families.lines(rng, most=max(min(self._batch // _LINES_A_STEP, rows // steps), 1))
+        rng.shuffle(lines)
+        found: list[list[Pack]] = [[] for _ in range(steps)]
+        before = 0
+        for line in lines:  # to the step in which its middle falls: none has more rows than a step
+            found[(2 * before + len(line)) * steps // (2 * rows)].append(line)
+            before += len(line)
+        return found
+
+    def _order(self, epoch: int) -> list[list[Pack]]:
         """The lines of each step of an epoch: alike in length within a step, lengths in no order.
 
         Rows that make no full step are drawn before sorting, or they would always be the shortest.
@@ -101,7 +126,9 @@ class BatchPlan:
             bucket = self._by_length(order[start : min(start + _BUCKET_STEPS * self._batch, full)])
             steps += [bucket[n : n + self._batch] for n in range(0, len(bucket), self._batch)]
         rng.shuffle(steps)
-        return [*steps, self._by_length(order[full:])] if full < len(order) else steps
+        if full < len(order):
+            steps.append(self._by_length(order[full:]))
+        return [[self._packs[line] for line in lines] for lines in steps]
 
     def _by_length(self, lines: Sequence[int]) -> list[int]:
         return sorted(lines, key=lambda line: -self._lengths[line])

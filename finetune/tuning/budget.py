@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 GATE_SHARE = 0.4  # of the time, that the gate may take
 FEW_QUESTIONS = 24  # below, the gate takes more than its share: with fewer it can hardly say anything
@@ -21,19 +22,13 @@ _SPARE = 1.15  # of every estimate: the machine is seldom quieter later
 _AT_ONCE = 4096  # padded tokens of a pass
 _PADDING = 1.04  # seen with length-sorted batches
 _LEAST_ROWS = 16
+_LEAST_VALIDATION = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """Seconds of a training pass of n tokens: `seconds_base + n * seconds_per_token`, as measured."""
+class Pace(Protocol):
+    """How long a training pass of so many padded tokens takes (`finetune.tuning.probe.Pace`)."""
 
-    seconds_base: float
-    seconds_per_token: float
-
-    def of_tokens(self, tokens: float) -> float:
-        """Seconds of training on so many tokens, in full passes."""
-        padded = tokens * _PADDING
-        return padded * self.seconds_per_token + math.ceil(padded / _AT_ONCE) * self.seconds_base
+    def seconds(self, tokens: int) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +95,11 @@ def plan(seconds: float | None, pace: Pace, work: TrainingWork, gate: GateWork) 
     questions, closed_book, gate_seconds = _gate(room, gate)
     left = room - gate_seconds
     offer, epochs, rows = _training(left, pace, work)
-    trained = _SPARE * epochs * pace.of_tokens(rows * offer.tokens)
+    trained = _SPARE * epochs * _seconds(pace, rows * offer.tokens)
     validation = work.validation_rows
-    one = _SPARE * _FORWARD_SHARE * work.evaluations * offer.tokens * pace.seconds_per_token
-    if seconds is not None and one * validation > _EVALUATION_SHARE * trained:
-        validation = min(validation, max(_LEAST_ROWS, int(_EVALUATION_SHARE * trained / one)))
+    one = _SPARE * _FORWARD_SHARE * work.evaluations * offer.tokens * _per_token(pace)
+    if trained + one * validation > left:
+        validation = min(validation, max(_LEAST_VALIDATION, int((left - trained) / one)))
     found = BudgetPlan(
         passages=offer.passages,
         rows=rows,
@@ -133,8 +128,9 @@ def _gate(room: float, gate: GateWork) -> tuple[int, int, float]:
     """Questions with retrieval, closed-book ones, and seconds for both."""
     if not gate.questions:
         return 0, 0, 0.0
-    share = GATE_SHARE * room if math.isfinite(room) else 1e12
-    questions, closed_book = gate_fits(share, gate)
+    questions, closed_book = gate.questions, min(CLOSED_BOOK, gate.questions)
+    if math.isfinite(room):
+        questions, closed_book = gate_fits(GATE_SHARE * room, gate)
     questions = max(questions, min(FEW_QUESTIONS, gate.questions))
     seconds = gate.once_seconds + questions * gate.seconds + closed_book * gate.closed_book_seconds
     return questions, closed_book, _SPARE * seconds
@@ -142,19 +138,31 @@ def _gate(room: float, gate: GateWork) -> tuple[int, int, float]:
 
 def _training(left: float, pace: Pace, work: TrainingWork) -> tuple[Offer, float, int]:
     """The offer to take, how often its rows are gone through, and how many of them."""
+    if math.isinf(left):
+        return work.offers[0], work.epochs, work.offers[0].rows
     for_training = left * (1 - _EVALUATION_SHARE) if work.validation_rows else left
     fixed = work.epochs_fixed or work.epochs < 1
     for offer in work.offers:
-        once = _SPARE * pace.of_tokens(offer.rows * offer.tokens)
+        once = _SPARE * _seconds(pace, offer.rows * offer.tokens)
         if fixed and once * work.epochs <= for_training:
             return offer, work.epochs, offer.rows
         if not fixed and once <= for_training:
             fitting = work.epochs if once <= 0 else for_training / once
             return offer, min(work.epochs, math.floor(fitting * 100) / 100), offer.rows
     offer, epochs = work.offers[-1], work.epochs if fixed else 1.0
-    cost = _SPARE * epochs * pace.of_tokens(_AT_ONCE) / _AT_ONCE * offer.tokens
+    cost = _SPARE * epochs * offer.tokens * _PADDING * _per_token(pace)
     rows = int(for_training / cost) if cost > 0 else offer.rows
     return offer, epochs, min(offer.rows, max(rows, _LEAST_ROWS))
+
+
+def _seconds(pace: Pace, tokens: float) -> float:
+    """Of training on so many tokens once, in passes that are full but for the last."""
+    full, rest = divmod(math.ceil(tokens * _PADDING), _AT_ONCE)
+    return full * pace.seconds(_AT_ONCE) + (pace.seconds(rest) if rest else 0.0)
+
+
+def _per_token(pace: Pace) -> float:
+    return pace.seconds(_AT_ONCE) / _AT_ONCE
 
 
 def _told(plan: BudgetPlan, best: Offer, offer: Offer, work: TrainingWork, gate: GateWork) -> BudgetPlan:

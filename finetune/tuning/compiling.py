@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 _COMPILERS = ("c++", "g++", "clang++")
 
 
-def compile_layers(model: PreTrainedModel, say: Callable[[str], None]) -> bool:
-    """Have the layers of `model` compiled when first used; False, and a line to `say`, where none can be."""
+def may_compile(say: Callable[[str], None]) -> bool:
+    """Whether there is a compiler; a line to `say` where there is none."""
     import torch
 
     compiler = any(shutil.which(name) for name in (os.environ.get("CXX", ""), *_COMPILERS))
     if not compiler or (torch.cuda.is_available() and find_spec("triton") is None):
         say("There is no compiler for torch.compile here: going on without.")
         return False
+    return True
+
+
+def compile_layers(model: PreTrainedModel) -> None:
+    """Have the layers of `model` compiled when first used."""
     for layer in decoder_layers(model):
         layer.compile(dynamic=True)
-    return True

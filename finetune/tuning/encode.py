@@ -7,8 +7,6 @@ puts behind that token (a line break) is never written by a model and is left ou
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from corpora.chat_template import ChatTemplate, encode_chat, encode_data
 from corpora.errors import Conflict
 from corpora.records import Message
+from finetune.base_identity import template_sha256
 from finetune.chat_tokens import TokenizerEncoder, end_ids, load_tokenizer, start_id, template_of
 
 if TYPE_CHECKING:
@@ -50,7 +49,6 @@ class EncodedRow:
 class _Opening:
     """What the template writes around an answer to messages of certain roles."""
 
-    pieces: tuple[str, ...]  # around the messages, up to where the answer begins
     lead: str  # a blank that belongs to the answer's first word
     end: int  # the token that ends the turn
 
@@ -117,11 +115,14 @@ class ChatEncoder:
         Raises Conflict for a template under which a prompt is no prefix of the prompt with its answer, or
         which ends an answer without a token that serving stops at.
         """
-        opening = self._opening(_roles(messages))
-        prompt = encode_chat(messages, opening.pieces, self._encoder)
-        answer = encode_data(opening.lead + completion.content.strip(), self._encoder)
-        trained = [*answer, opening.end]
+        trained = self.answer_ids(messages, completion.content)
+        prompt = self.prompt_ids(messages)
         return EncodedRow((*prompt, *trained), (*(IGNORED,) * len(prompt), *trained), id, kind)
+
+    def answer_ids(self, messages: Sequence[Message], answer: str) -> list[int]:
+        """What is trained behind `messages`: the ids of `answer` and the token that ends it. See `encode`."""
+        opening = self._opening(_roles(messages))
+        return [*encode_data(opening.lead + answer.strip(), self._encoder), opening.end]
 
     def encode_passage(self, text: str, *, id: str = "", max_length: int) -> list[EncodedRow]:
         """`text` for continued pre-training: loss on all of its tokens, behind the token that opens texts.
@@ -178,7 +179,7 @@ class ChatEncoder:
             )
         if lead == " " and self._adds_blank():
             lead = ""
-        return _Opening(served, lead, self._end(ending))
+        return _Opening(lead, self._end(ending))
 
     def _adds_blank(self) -> bool:
         """Whether the tokenizer itself puts a blank before a text, as SentencePiece does.
@@ -200,12 +201,6 @@ class ChatEncoder:
             hint="tune another base model",
             code="no_end_token",
         )
-
-
-def template_sha256(template: ChatTemplate) -> str:
-    """Hash of a template and its special strings (hex, 64 digits)."""
-    parts = [template.source, sorted(template.special_strings.items())]
-    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _roles(messages: Sequence[Message]) -> tuple[str, ...]:

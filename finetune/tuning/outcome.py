@@ -27,7 +27,7 @@ class TuneResult:
 
     `best_step` and `validation_loss` are None without validation rows. `seconds` are those of all steps and
     evaluations, also before a stop; `tokens` are without padding. `estimate` is None when the run was
-    stopped before it.
+    stopped before it. `cut_short`: its deadline ended it.
     """
 
     stopped: bool
@@ -41,6 +41,7 @@ class TuneResult:
     tokens: int = 0
     peak_bytes: int = 0
     estimate: Estimate | None = None
+    cut_short: bool = False
 
     @property
     def perplexity(self) -> float | None:
@@ -76,8 +77,9 @@ def write_trained(model: Any, method: Method, base: Path, folder: Path, base_nam
             (building / "README.md").unlink(missing_ok=True)  # peft's empty model card, with a path in it
         else:
             model.save_pretrained(building)
-            for path in base.glob("*token*"):
-                shutil.copy(path, building / path.name)
+            for pattern in ("*token*", "chat_template*", "vocab*", "merges*"):
+                for path in base.glob(pattern):
+                    shutil.copy(path, building / path.name)
         make_durable([*building.iterdir(), building])
         shutil.rmtree(final, ignore_errors=True)
         building.rename(final)
@@ -107,6 +109,7 @@ def outcome(
         tokens=sum(line["tokens"] for line in steps),
         peak_bytes=max((line["peak_bytes"] for line in steps), default=0),
         estimate=estimate,
+        cut_short=tuner.cut_short,
     )
 
 
@@ -114,6 +117,8 @@ def note_outcome(found: TuneResult, estimate: Estimate, log: RunLog, say: Callab
     """Log how the run went beside how it was expected to go, and tell the user."""
     facts = {"seconds": found.seconds, "peak_bytes": found.peak_bytes, "tokens": found.tokens}
     log.write("outcome", found.steps, {**facts, "estimated": estimate.as_json()})
+    if found.cut_short:
+        say(f"The time was up after {found.steps} of {estimate.steps} steps; the best of them is kept.")
     say(
         f"Took {duration(found.seconds)} and {found.peak_bytes / 2**30:.1f} GiB; the estimate was "
         f"{duration(estimate.seconds)} and {estimate.peak_bytes / 2**30:.1f} GiB."

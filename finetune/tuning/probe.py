@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from corpora.errors import Missing
 from finetune.tuning.batches import BatchPlan, Pack
+from finetune.tuning.cutting import line_length
 from finetune.tuning.encode import EncodedRow
-from finetune.tuning.forward import Loss, cut, line_length
+from finetune.tuning.forward import Loss
 from finetune.tuning.memory import free_bytes, peak_bytes, reset_peak, used_bytes
+from finetune.tuning.methods import trained_parameters
+from finetune.tuning.passes import Passes
 from finetune.tuning.settings import TuneSettings
 
 if TYPE_CHECKING:
@@ -25,20 +28,22 @@ _FILL = 0.7  # of the free memory, that a run may take
 _ANEW_SHARE = 0.15  # of the activations, that gradient checkpointing keeps
 _ANEW_COST = 1.35
 _OPTIMIZER_BYTES = 12  # a parameter: a float32 copy and two moments
-_MICRO_TOKENS = {"cpu": 4096, "cuda": 16384}  # padded; more at once are no faster
+MICRO_TOKENS = {"forest": 2048, "cpu": 4096, "cuda": 16384}  # of a pass; more at once are no faster
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """Cost of a forward and backward pass of n padded tokens: `base + n * per_token`, seconds and bytes.
 
-    `seconds_base` is the cost of a pass itself; `bytes_base` is what is used before it.
+    `seconds_base` is the cost of a pass itself; `bytes_base` is what is used before it. `workers` passes run
+    at a time, and the seconds are those by which one more of them makes a step longer.
     """
 
     seconds_base: float
     seconds_per_token: float
     bytes_base: int
     bytes_per_token: float
+    workers: int = 1
 
     def seconds(self, tokens: int) -> float:
         """Of one pass of `tokens`."""
@@ -47,7 +52,11 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run is going to take. `tokens` are those of all steps without padding, epochs counted."""
+    """What a run is going to take. `tokens` are those of all steps without padding, epochs counted.
+
+    `computed` are those that go through the model: with padding, and with what rows share counted once.
+    `share_to` and `workers` are kept, so that a resumed run takes the same steps in the same order.
+    """
 
     seconds: float
     peak_bytes: int
@@ -56,6 +65,9 @@ class Estimate:
     steps: int
     micro_tokens: int
     gradient_checkpointing: bool
+    computed: int = 0
+    share_to: int | None = None
+    workers: int = 1
 
     def as_json(self) -> dict[str, Any]:
         """The fields by name."""
@@ -63,25 +75,31 @@ class Estimate:
 
 
 def measure(model: PreTrainedModel, loss: Loss, rows: Sequence[EncodedRow], stop: Callable[[], bool]) -> Pace:
-    """The pace of `model` on `rows` of middling length: three passes, no update, after one to warm up."""
+    """The pace of `model` on rows of middling length: three passes, no update, after one to warm up."""
     places = sorted(range(len(rows)), key=lambda place: len(rows[place].input_ids))
-    middle = places[len(places) // 2]
-    _pass(model, loss, rows, [(places[0],)])
+    middle = rows[places[len(places) // 2]]
+    count = max(_SIZES) * loss.workers
+    # Rows that begin with different tokens share nothing.
+    tried = [replace(middle, input_ids=(first, *middle.input_ids[1:])) for first in range(count)]
+    passes = Passes(loss, tried, list(trained_parameters(model).values()))
+    model.train()
+    _pass(model, passes, [[(0,)]] * loss.workers)
     found: list[tuple[int, float, int]] = []
     before = used_bytes()
     for size in _SIZES:
         if stop():
             break
-        lines: list[Pack] = [(middle,)] * size
+        micro: list[list[Pack]] = [
+            [(worker * size + n,) for n in range(size)] for worker in range(loss.workers)
+        ]
         reset_peak()
         began = time.perf_counter()
-        _pass(model, loss, rows, lines)
-        found.append(
-            (size * line_length(rows, lines[0]), time.perf_counter() - began, max(peak_bytes() - before, 0))
-        )
+        _pass(model, passes, micro)
+        tokens = loss.workers * size * len(middle.input_ids)
+        found.append((tokens, time.perf_counter() - began, max(peak_bytes() - before, 0)))
     seconds_base, seconds_per_token = _line([(tokens, seconds) for tokens, seconds, _ in found])
     _, bytes_per_token = _line([(tokens, float(size)) for tokens, _, size in found])
-    return Pace(seconds_base, seconds_per_token, before, bytes_per_token)
+    return Pace(seconds_base / loss.workers, seconds_per_token, before, bytes_per_token, loss.workers)
 
 
 def estimate(
@@ -92,16 +110,18 @@ def estimate(
     *,
     total: int,
     validation: Sequence[EncodedRow],
-    trained_parameters: int,
+    loss: Loss,
 ) -> Estimate:
     """What `total` steps of `plan` cost at `pace`, and how they fit into the memory that is free.
 
     Raises Missing where not even the longest row fits.
     """
     longest = max(len(row.input_ids) for row in rows)
-    for_sums = trained_parameters * _OPTIMIZER_BYTES
+    trained = sum(one.numel() for one in trained_parameters(loss.model).values())
+    for_sums = trained * _OPTIMIZER_BYTES
     room = free_bytes() * _FILL - for_sums
-    wanted = settings.micro_tokens or _MICRO_TOKENS["cuda" if torch.cuda.is_available() else "cpu"]
+    kind = "forest" if loss.forests else "cuda" if torch.cuda.is_available() else "cpu"
+    wanted = settings.micro_tokens or MICRO_TOKENS[kind]
     anew = settings.gradient_checkpointing
     if anew is None:
         anew = longest * pace.bytes_per_token > room
@@ -112,31 +132,32 @@ def estimate(
             hint="a smaller --max-length, or a smaller model",
             code="device_missing",
         )
-    micro_tokens = max(min(wanted, int(room / max(per_token, 1.0))), 1)
-    seconds, tokens, widest = 0.0, 0, 0
+    micro_tokens = max(min(wanted, int(room / max(per_token, 1.0) / pace.workers)), 1)
+    seconds, tokens, computed, widest = 0.0, 0, 0, 0
     for step in plan.steps(0, min(total, plan.steps_per_epoch)):
-        for lines in cut(rows, [line for micro in step.micro for line in micro], micro_tokens):
-            padded = len(lines) * max(line_length(rows, line) for line in lines)
-            widest = max(widest, padded)
-            seconds += pace.seconds(padded) * (_ANEW_COST if anew else 1)
+        for lines in loss.cut(rows, [line for micro in step.micro for line in micro], micro_tokens):
+            size = loss.tokens(rows, lines)
+            computed, widest = computed + size, max(widest, size)
+            seconds += pace.seconds(size) * (_ANEW_COST if anew else 1)
             tokens += sum(line_length(rows, line) for line in lines)
     epochs = max(total / plan.steps_per_epoch, 1.0)
     evaluated = sum(len(row.input_ids) for row in validation) * settings.evaluations
     seconds = seconds * epochs + evaluated * pace.seconds_per_token * _FORWARD_SHARE
     return Estimate(
         seconds=seconds,
-        peak_bytes=int(pace.bytes_base + for_sums + widest * per_token),
+        peak_bytes=int(pace.bytes_base + for_sums + widest * pace.workers * per_token),
         tokens=int(tokens * epochs),
         tokens_per_second=tokens * epochs / max(seconds, 1e-9),
         steps=total,
         micro_tokens=micro_tokens,
         gradient_checkpointing=anew,
+        computed=int(computed * epochs),
+        workers=loss.workers,
     )
 
 
-def _pass(model: PreTrainedModel, loss: Loss, rows: Sequence[EncodedRow], lines: Sequence[Pack]) -> None:
-    model.train()
-    loss.of(rows, lines).backward()  # type: ignore[no-untyped-call]
+def _pass(model: PreTrainedModel, passes: Passes, micro: Sequence[Sequence[Pack]]) -> None:
+    passes.train(micro, 1.0)
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     model.zero_grad()

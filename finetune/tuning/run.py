@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,11 @@ from index.cache_files import make_durable, sha256_of
 from index.sync_options import Hooks
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase
 
     from finetune.tuning.batches import BatchPlan
     from finetune.tuning.checkpoints import Checkpoints
+    from finetune.tuning.forward import Loss
     from finetune.tuning.probe import Estimate
     from finetune.tuning.trainer import Tuner
 
@@ -32,7 +33,7 @@ _RUN = "run.json"
 _HEAD = 1 << 20  # bytes at both ends of a weights file that tell it from another
 
 
-def tune(
+def tune(  # noqa: PLR0913 - one call is one run, and each of these decides it
     base_folder: Path,
     rows: Sequence[EncodedRow],
     validation: Sequence[EncodedRow],
@@ -42,12 +43,14 @@ def tune(
     *,
     start: Path | None = None,
     base_name: str | None = None,
+    deadline: float | None = None,
 ) -> TuneResult:
     """Train on `rows` and leave the adapter of the best validation loss in `folder`/adapter.
 
     `folder` also gets run.json, log.jsonl, loss.png and checkpoints; called again with the same arguments,
     a run that was stopped or killed goes on, on a processor bit for bit. `start` is an adapter to begin
-    from; `base_name` is what the adapter will call its base (None: its folder).
+    from; `base_name` is what the adapter will call its base (None: its folder). At `deadline`, a value of
+    time.monotonic(), training ends with the best that there is until then.
 
     Raises Conflict (code other_run) for a folder of another run, UsageError without rows, Missing where the
     memory does not suffice, StorageError.
@@ -57,7 +60,7 @@ def tune(
     if settings.packing and settings.method in {"prompt", "prefix", "p-tuning"}:
         raise UsageError(f"{settings.method} tuning cannot be packed: it would mix rows.")
     folder.mkdir(parents=True, exist_ok=True)
-    run = _Run(base_folder, rows, validation, settings, folder, hooks, start, base_name)
+    run = _Run(base_folder, rows, validation, settings, folder, hooks, start, base_name, deadline)
     return run.go()
 
 
@@ -71,27 +74,31 @@ class _Run:
     hooks: Hooks
     start: Path | None
     base_name: str | None
+    deadline: float | None
 
     def go(self) -> TuneResult:
         from transformers import set_seed
 
         from finetune.chat_tokens import load_tokenizer
         from finetune.tuning.checkpoints import Checkpoints
-        from finetune.tuning.compiling import compile_layers
+        from finetune.tuning.compiling import compile_layers, may_compile
         from finetune.tuning.forward import Stopped, watch_for_stop
-        from finetune.tuning.lora import fuse_lora
         from finetune.tuning.memory import reset_peak
         from finetune.tuning.methods import load_for_training, set_gradient_checkpointing
         from finetune.tuning.plot import PLOT_NAME, draw
+        from finetune.tuning.ready import made_ready
 
         fingerprint = self.fingerprint()
         stored = self.stored_estimate(fingerprint)
         tokenizer = load_tokenizer(self.base_folder)
         set_seed(self.settings.seed)  # before the adapter is drawn
         model = load_for_training(self.base_folder, self.settings, self.start)
-        plan, total = self.plan()
-        fuse_lora(model)
-        estimate = stored or self.probe(model, plan, total, _pad_id(tokenizer))
+        compiled = self.settings.compile and may_compile(self.hooks.say)
+        loss = made_ready(model, self.settings, self.rows, pad_id=_pad_id(tokenizer), compiled=compiled)
+        share_to = stored.share_to if stored else self.share_to(loss)
+        loss.workers = stored.workers if stored else loss.workers
+        plan, total = self.plan(share_to)
+        estimate = stored or self.probe(loss, plan, total, share_to)
         if estimate is None:
             return TuneResult(stopped=True)
         set_gradient_checkpointing(model, estimate.gradient_checkpointing)
@@ -102,9 +109,11 @@ class _Run:
         )
         snapshot = checkpoints.newest()
         log = RunLog(self.folder, step=snapshot.step if snapshot else 0)
-        tuner = self.tuner(model, tokenizer, plan, total, estimate, checkpoints, log)
+        tuner = self.tuner(loss, tokenizer, plan, total, estimate, checkpoints, log)
         reset_peak()
-        if not (self.settings.compile and compile_layers(model, self.hooks.say)):
+        if compiled:
+            compile_layers(model)
+        else:
             watch_for_stop(model, self.hooks.stop)
         resumed = snapshot.step if snapshot else None
         self.hooks.progress.start("tune", total - (resumed or 0))
@@ -122,7 +131,15 @@ class _Run:
             note_outcome(found, estimate, log, self.hooks.say)
         return found
 
-    def plan(self) -> tuple[BatchPlan, int]:
+    def share_to(self, loss: Loss) -> int | None:
+        """Tokens of a line of rows that begin alike; None where rows are not to be put together so."""
+        from finetune.tuning.probe import MICRO_TOKENS
+
+        if not loss.forests or self.settings.packing:
+            return None
+        return self.settings.micro_tokens or MICRO_TOKENS["forest"]
+
+    def plan(self, share_to: int | None) -> tuple[BatchPlan, int]:
         """The steps, and how many of them the run has."""
         from finetune.tuning.batches import BatchPlan
 
@@ -130,23 +147,24 @@ class _Run:
         longest = max(len(row.input_ids) for row in self.rows)
         pack_to = max(longest, settings.micro_tokens or 2048) if settings.packing else None
         batch = min(settings.batch, len(self.rows))
-        plan = BatchPlan(self.rows, batch=batch, micro=batch, seed=settings.seed, pack_to=pack_to)
+        plan = BatchPlan(
+            self.rows, batch=batch, micro=batch, seed=settings.seed, pack_to=pack_to, share_to=share_to
+        )
         total = settings.max_steps or math.ceil(settings.epochs * plan.steps_per_epoch)
         return plan, total
 
-    def probe(self, model: PreTrainedModel, plan: BatchPlan, total: int, pad_id: int) -> Estimate | None:
+    def probe(self, loss: Loss, plan: BatchPlan, total: int, share_to: int | None) -> Estimate | None:
         """Measure three steps and say what the run will take; None if the user stopped it."""
         from trl.trainer.utils import add_fused_lm_head
 
-        from finetune.tuning.forward import Loss
-        from finetune.tuning.methods import inner_model, trained_parameters
+        from finetune.tuning.methods import inner_model
         from finetune.tuning.probe import estimate, measure
 
-        inner = inner_model(model)
+        inner = inner_model(loss.model)
         original = inner.forward
         add_fused_lm_head(inner, outputs=("log_probs",))
         try:
-            pace = measure(model, Loss(model, pad_id=pad_id), self.rows, self.hooks.stop)
+            pace = measure(loss.model, loss, self.rows, self.hooks.stop)
         finally:
             inner.forward = original
         if self.hooks.stop():
@@ -158,8 +176,9 @@ class _Run:
             self.settings,
             total=total,
             validation=self.validation,
-            trained_parameters=sum(one.numel() for one in trained_parameters(model).values()),
+            loss=loss,
         )
+        found = replace(found, share_to=share_to)
         self.hooks.say(
             f"{total} steps, about {duration(found.seconds)} and {found.peak_bytes / 2**30:.1f} GiB, "
             f"{found.micro_tokens:,} tokens at a time (from three steps tried)."
@@ -168,7 +187,7 @@ class _Run:
 
     def tuner(
         self,
-        model: PreTrainedModel,
+        loss: Loss,
         tokenizer: PreTrainedTokenizerBase,
         plan: BatchPlan,
         total: int,
@@ -185,13 +204,14 @@ class _Run:
         else:
             places = frozenset()
         return Tuner(
-            model,
+            loss.model,
             tokenizer,
-            Course(self.rows, plan, total, self.validation, _pad_id(tokenizer)),
+            Course(self.rows, plan, total, self.validation),
             self.settings,
+            loss,
             micro_tokens=estimate.micro_tokens,
             checkpoints=checkpoints,
-            watch=Watch(log, self.settings, self.hooks, places),
+            watch=Watch(log, self.settings, self.hooks, places, self.deadline),
         )
 
     def fingerprint(self) -> str:

@@ -21,6 +21,10 @@ Method = Literal[
     "p-tuning",
 ]
 Schedule = Literal["cosine", "linear", "constant", "step", "exponential"]
+Weighting = Literal[
+    "token",  # the loss is the mean over all trained tokens of a step
+    "row",  # the mean over a step's rows of the mean over a row's trained tokens
+]
 
 ADAPTER_METHODS = frozenset({"qlora", "int8", "lora", "dora", "rslora", "prompt", "prefix", "p-tuning"})
 LORA_METHODS = frozenset({"qlora", "int8", "lora", "dora", "rslora"})
@@ -34,6 +38,8 @@ _ORIGINS: Mapping[str, str] = {
     "schedule": "default",
     "warmup": "default (the QLoRA paper's 3 %)",
     "max_grad_norm": "default (the QLoRA paper's)",
+    "weighting": "default (as TRL)",
+    "first_token": "default (none)",
     "batch": "default (TRL's guide advises less than 32 for LoRA)",
     "micro_tokens": "default (bounds the memory)",
     "compile": "default (off: it needs a compiler, and minutes)",
@@ -48,7 +54,9 @@ class TuneSettings:
 
     `batch` is the effective batch in rows; how many go through the model at once follows from
     `micro_tokens`, the most padded tokens of one forward pass (None: from the probe). `warmup` is the share
-    of all steps. `last_layers` counts for freeze, `virtual_tokens` for prompt, prefix and p-tuning.
+    of all steps. `first_token` is the share of a row's loss, where rows are weighed, that lies on its first
+    trained token alone: there it is decided whether the model refuses. `last_layers` counts for freeze,
+    `virtual_tokens` for prompt, prefix and p-tuning.
     `evaluations` are spread evenly over the run; `patience` of them without a better validation loss end it
     (0: never). `checkpoint_steps` is the distance of checkpoints (None: every `checkpoint_seconds`).
     `gradient_checkpointing` None: only where memory is short. `track` names a tracker of transformers.
@@ -66,6 +74,8 @@ class TuneSettings:
     epochs: float = 2.0
     max_steps: int | None = None
     batch: int = 16
+    weighting: Weighting = "token"
+    first_token: float = 0.0
     micro_tokens: int | None = None
     packing: bool = False
     neftune: float | None = None
@@ -89,6 +99,8 @@ class TuneSettings:
                 f"There is no method {self.method!r} or no schedule {self.schedule!r}.",
                 hint=f"methods: {', '.join(get_args(Method))}; schedules: {', '.join(get_args(Schedule))}",
             )
+        if self.weighting not in get_args(Weighting):
+            raise UsageError(f"There is no weighting {self.weighting!r}.", hint="token, row")
         positive = {
             "rank": self.rank,
             "alpha": self.alpha,
@@ -105,6 +117,8 @@ class TuneSettings:
         for name, value in positive.items():
             if value is not None and not value > 0:
                 raise UsageError(f"{name} must be greater than 0, not {value}.")
+        if not 0 <= self.first_token < 1 or (self.first_token and self.weighting != "row"):
+            raise UsageError("first_token lies between 0 and 1, and needs the weighting by rows.")
         if not 0 <= self.dropout < 1 or not 0 <= self.warmup < 1:
             raise UsageError("dropout and warmup lie between 0 and 1.")
 

@@ -23,12 +23,14 @@ from transformers.trainer_callback import PrinterCallback
 from trl.trainer.sft_trainer import SFTTrainer
 
 from corpora.errors import Conflict, Missing
-from finetune.tuning.batches import BatchPlan, Step
+from finetune.tuning.batches import BatchPlan, Pack, Step
 from finetune.tuning.checkpoints import Checkpoints, Snapshot
+from finetune.tuning.cutting import line_length
 from finetune.tuning.encode import EncodedRow
-from finetune.tuning.forward import Loss, cut, line_length
+from finetune.tuning.forward import Loss
 from finetune.tuning.methods import makes_activations_anew, set_gradient_checkpointing, trained_parameters
 from finetune.tuning.optimizer import MasterAdamW
+from finetune.tuning.passes import Passes
 from finetune.tuning.randomness import RandomState, capture, restore
 from finetune.tuning.schedules import factor
 from finetune.tuning.settings import TuneSettings
@@ -47,7 +49,6 @@ class Course:
     plan: BatchPlan
     total: int
     validation: Sequence[EncodedRow]
-    pad_id: int
 
 
 class Ended(Exception):
@@ -55,7 +56,7 @@ class Ended(Exception):
 
 
 class Tuner(SFTTrainer):
-    """Trains `model` through `course`; `micro_tokens` are the padded tokens of one forward pass at first."""
+    """Trains `model` through `course`; `micro_tokens` are the tokens of one forward pass at first."""
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class Tuner(SFTTrainer):
         tokenizer: PreTrainedTokenizerBase,
         course: Course,
         settings: TuneSettings,
+        loss: Loss,
         *,
         micro_tokens: int,
         checkpoints: Checkpoints,
@@ -78,7 +80,7 @@ class Tuner(SFTTrainer):
         self.remove_callback(PrinterCallback)  # it prints to stdout
         self.network = model  # the trainer's own `model` may be None, by its type
         self.micro_tokens = micro_tokens
-        self.loss = Loss(model, pad_id=course.pad_id)
+        self.loss = loss
         self.snapshot: Snapshot | None = None  # where a resumed run begins
         self._course, self._settings = course, settings
         self._checkpoints, self._watch = checkpoints, watch
@@ -110,6 +112,11 @@ class Tuner(SFTTrainer):
         """Whether there is anything to save: the optimizer exists."""
         return self._adam is not None
 
+    @property
+    def cut_short(self) -> bool:
+        """Whether the deadline ended the run before its last step."""
+        return self._watch.cut_short
+
     def best_step(self) -> int | None:
         """The step with the best validation loss."""
         return self._watch.best_step(self.state)
@@ -129,7 +136,7 @@ class Tuner(SFTTrainer):
         """AdamW with float32 sums."""
         if self.optimizer is None:
             self._adam = MasterAdamW(
-                list(trained_parameters(self.network).values()),
+                self._parameters(),
                 lr=self._settings.learning_rate,
                 weight_decay=self._settings.weight_decay,
             )
@@ -179,18 +186,17 @@ class Tuner(SFTTrainer):
         return loss
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """Mean loss over all trained tokens of the validation rows, and its perplexity."""
+        """Mean loss over the validation rows, weighed as in training, and its exponential."""
         started = time.monotonic()
         self._random = capture()
         self._watch.evaluation_due = True
         self.network.train(False)
         rows = self._course.validation
         order = sorted(range(len(rows)), key=lambda place: -len(rows[place].input_ids))
-        total = 0.0
-        with torch.no_grad():
-            for lines in cut(rows, [(place,) for place in order], self.micro_tokens):
-                total += self.loss.of(rows, lines).item()
-        mean = total / max(sum(row.trained for row in rows), 1)
+        lines: list[Pack] = [(place,) for place in order]
+        passes = Passes(self.loss, rows, self._parameters())
+        total = passes.evaluate(self.loss.cut(rows, lines, self.micro_tokens))
+        mean = total / max(self.loss.parts(rows, lines), 1)
         metrics = {
             "eval_loss": mean,
             "eval_perplexity": math.exp(min(mean, 50.0)),
@@ -260,22 +266,27 @@ class Tuner(SFTTrainer):
     # One step.
 
     def _accumulate(self, step: Step) -> torch.Tensor:
-        rows, total = self._course.rows, torch.zeros((), device=self.args.device)
-        micro = cut(rows, _lines(step), self.micro_tokens)
-        for lines in micro:
-            self._watch.stop_if_asked()
-            loss = self.loss.of(rows, lines) / step.trained
-            self.accelerator.backward(loss)
-            total += loss.detach()
-        self._watch.saw(step, tokens=sum(line_length(rows, line) for line in _lines(step)), micro=len(micro))
-        return total
+        rows, lines = self._course.rows, _lines(step)
+        micro = self.loss.cut(rows, lines, self.micro_tokens)
+        passes = Passes(self.loss, rows, self._parameters())
+        found = passes.train(micro, self.loss.parts(rows, lines), self._watch.stop_if_asked)
+        self._watch.saw(
+            step,
+            tokens=sum(line_length(rows, line) for line in lines),
+            computed=sum(self.loss.tokens(rows, one) for one in micro),
+            micro=len(micro),
+        )
+        return found
+
+    def _parameters(self) -> list[torch.nn.Parameter]:
+        return list(trained_parameters(self.network).values())
 
     def _shrink(self, step: Step) -> None:
         """Half as many tokens at a time; gradient checkpointing when down to one line. Raises Missing."""
         rows = self._course.rows
-        micro = cut(rows, _lines(step), self.micro_tokens)
-        largest = max(len(lines) * max(line_length(rows, line) for line in lines) for lines in micro)
-        if max(len(lines) for lines in micro) > 1:
+        micro = self.loss.cut(rows, _lines(step), self.micro_tokens)
+        largest = max(self.loss.tokens(rows, lines) for lines in micro)
+        if max(map(self.loss.divisible, micro)):
             self.micro_tokens = min(self.micro_tokens, largest) // 2
         elif not makes_activations_anew(self.network):
             set_gradient_checkpointing(self.network, True)

@@ -25,6 +25,7 @@ class _Seen:
 
     step: Step
     tokens: int
+    computed: int
     micro: int
 
 
@@ -32,18 +33,25 @@ class Watch(TrainerCallback):
     """Callbacks of one run of `total` steps, validated at `evaluate_at`."""
 
     def __init__(
-        self, log: RunLog, settings: TuneSettings, hooks: Hooks, evaluate_at: frozenset[int]
+        self,
+        log: RunLog,
+        settings: TuneSettings,
+        hooks: Hooks,
+        evaluate_at: frozenset[int],
+        deadline: float | None = None,
     ) -> None:
         self.evaluation_due = False  # whether one was begun and not ended
+        self.cut_short = False  # whether the deadline has ended the run
+        self._deadline = deadline
         self._log, self._settings, self._hooks = log, settings, hooks
         self._evaluate_at = evaluate_at
         self._seen: _Seen | None = None
         self._began = self._saved = time.monotonic()
         self._clock: Callable[[], float] = time.monotonic
 
-    def saw(self, step: Step, *, tokens: int, micro: int) -> None:
-        """A step of so many tokens (padding apart) in so many micro-batches is computed."""
-        self._seen = _Seen(step, tokens, micro)
+    def saw(self, step: Step, *, tokens: int, computed: int, micro: int) -> None:
+        """A step of so many tokens is computed, of which so many went through the model (see `Estimate`)."""
+        self._seen = _Seen(step, tokens, computed, micro)
 
     def out_of_memory(self, step: int, micro_tokens: int) -> None:
         """The step after `step` did not fit and is tried again."""
@@ -86,6 +94,17 @@ class Watch(TrainerCallback):
             control.should_save = self._clock() - self._saved > self._settings.checkpoint_seconds
         if state.global_step == state.max_steps:
             control.should_save = True
+        elif self._is_late(state.log_history):
+            control.should_evaluate = bool(self._evaluate_at)
+            control.should_save = control.should_training_stop = self.cut_short = True
+            self._log.write("deadline", state.global_step, {"of": state.max_steps})
+
+    def _is_late(self, history: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether only one more evaluation fits before the deadline."""
+        if self._deadline is None:
+            return False
+        last = next((line["eval_runtime"] for line in reversed(history) if "eval_runtime" in line), 0.0)
+        return self._clock() + last >= self._deadline
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -113,6 +132,7 @@ class Watch(TrainerCallback):
                 "grad_norm": logs.get("grad_norm"),
                 "epoch": self._seen.step.epoch,
                 "tokens": self._seen.tokens,
+                "computed_tokens": self._seen.computed,
                 "trained_tokens": self._seen.step.trained,
                 "micro_batches": self._seen.micro,
                 "seconds": self._clock() - self._began,

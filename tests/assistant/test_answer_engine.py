@@ -47,11 +47,18 @@ class Chosen:
     """A model source as the settings give it."""
 
     name = "scripted"
-    adapter = None
 
-    def __init__(self, script: str, *, english_only: bool = False, reads_one_sentence: bool = False) -> None:
+    def __init__(
+        self,
+        script: str,
+        *,
+        english_only: bool = False,
+        reads_one_sentence: bool = False,
+        adapter: str | None = None,
+    ) -> None:
         self.english_only = english_only
         self.reads_one_sentence = reads_one_sentence
+        self.adapter, self.examples = adapter, adapter is None
         self._model = ScriptedModel(script=script)
         self.loaded = 0
 
@@ -258,6 +265,49 @@ def test_words_of_a_weak_model_that_nothing_supports_give_way_to_the_quote() -> 
     assert "four euros" in (answer.answer or "")
     assert "ninety" not in "".join(shown)
     assert [citation.marker for citation in answer.citations] == [2]
+
+
+def ask_tuned(script: str, question: str) -> tuple[Answer, str, list[BaseMessage]]:
+    model = Chosen(script, english_only=True, adapter="grounding")
+    shown: list[str] = []
+    answer = AnswerEngine(Found(LIGHTHOUSE, FERRY), model=model, floor=None).answer(
+        question, show=shown.append
+    )
+    return answer, "".join(shown), model._model.asked[0]
+
+
+def test_a_tuned_model_reads_all_passages_without_examples_and_is_named() -> None:
+    answer, shown, prompt = ask_tuned("four euros [2]", "What does a ticket for the ferry cost?")
+    assert [message.type for message in prompt] == ["system", "human"]
+    assert [line for line in str(prompt[-1].content).split("\n") if line[:1] == "["] == [
+        "[1] docs/1.md",
+        "[2] docs/2.md",
+    ]
+    assert answer.answer == shown == "four euros [2]"
+    assert (answer.adapter, answer.passages_left_out, answer.unsupported) == ("grounding", 0, False)
+
+
+@pytest.mark.parametrize(
+    ("script", "dropped"), [("four euros [1]", 1), ("four euros [7]", 1), ("four euros", 0)]
+)
+def test_a_tuned_models_wrong_or_missing_marker_is_set_right_by_the_text(script: str, dropped: int) -> None:
+    answer, shown, _ = ask_tuned(script, "What does a ticket for the ferry cost?")
+    assert answer.answer == shown == "four euros [2]"
+    assert (answer.unsupported, answer.dropped_citations) == (False, dropped)
+    assert [citation.quote for citation in answer.citations] == ["A ticket for the ferry costs four euros."]
+
+
+def test_a_tuned_models_unsupported_answer_keeps_its_words_and_its_flag() -> None:
+    answer, shown, _ = ask_tuned("ninety dollars [2]", "What does a ticket for the ferry cost?")
+    assert answer.answer == shown == "ninety dollars"
+    assert (answer.kind, answer.unsupported, answer.citations) == ("generated", True, ())
+
+
+@pytest.mark.parametrize("script", ["", " \n", "[1]", "."])
+def test_a_model_that_says_nothing_has_refused(script: str) -> None:
+    answer, _, _ = ask_tuned(script, "What does a ticket for the ferry cost?")
+    assert (answer.refused, answer.refusal, answer.answer) == (True, "model", REFUSAL["en"])
+    assert (answer.model, answer.adapter) == ("scripted", "grounding")
 
 
 def test_a_stronger_model_keeps_its_words_and_is_flagged() -> None:

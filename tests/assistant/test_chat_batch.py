@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tiny_chat import SPECIAL, tiny_model
 
 from corpora.errors import UsageError
 from corpora.records import Message
@@ -14,50 +15,6 @@ from finetune.teacher import Ask, Reply
 
 if TYPE_CHECKING:
     from assistant.chat_models.local import LocalChatModel
-
-SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "<|im_start|>assistant\n"
-)
-
-
-def tiny_model(**config: Any) -> LocalChatModel:
-    """A random Llama over bytes, in float32, whose replies end now and then."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    from assistant.chat_models.local import LocalChatModel, LocalWeights
-    from corpora.chat_template import ChatTemplate
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    inner = Tokenizer(models.BPE({letter: n for n, letter in enumerate(alphabet)}, []))
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    inner.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<|im_end|>")
-    tokenizer.add_special_tokens({"additional_special_tokens": SPECIAL})
-    torch.manual_seed(3)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=32,
-            intermediate_size=64,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            max_position_embeddings=512,
-            initializer_range=0.5,
-            **config,
-        )
-    )
-    ids = tokenizer.convert_tokens_to_ids(SPECIAL)
-    # Any byte over 0xF0 ends a reply: random models hardly ever choose the one token that should.
-    stops = {ids[2], *tokenizer.convert_tokens_to_ids(alphabet[-24:])}
-    weights = LocalWeights(
-        model.eval(), tokenizer, ChatTemplate(TEMPLATE, {}), 512, frozenset(stops), ids[0], "tiny"
-    )
-    return LocalChatModel(weights, model_name="tiny", max_new_tokens=12)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +25,7 @@ def model() -> LocalChatModel:
 def asks(**fields: Any) -> list[Ask]:
     texts = ["a", "why is the sky blue?", "中国的首都是哪里", "x " * 60, "list three rivers", "The end."]
     same = Message("system", "You are asked about rivers and seas.")
-    return [Ask((same, Message("user", text)), **{"max_new_tokens": 20, **fields}) for text in texts]
+    return [Ask((same, Message("user", text)), **{"max_new_tokens": 16, **fields}) for text in texts]
 
 
 def one_by_one(model: LocalChatModel, calls: list[Ask]) -> list[Reply]:
@@ -79,7 +36,7 @@ def test_a_greedy_batch_says_what_each_row_says_alone(model: LocalChatModel) -> 
     together = model.generate_batch(asks())
     assert together == one_by_one(model, asks())
     streamed = [model.invoke([("system", c.messages[0].content), ("user", c.messages[1].content)],
-                             max_new_tokens=20).content for c in asks()]  # fmt: skip
+                             max_new_tokens=16).content for c in asks()]  # fmt: skip
     assert [reply.text for reply in together] == streamed
     assert len({reply.usage.completion_tokens for reply in together}) > 2  # rows left at different times
     assert {reply.cut for reply in together} == {True, False}

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from assistant.chat_models import load_chat_model
-from assistant.chat_models.adapters import find_adapter
 from assistant.chat_models.remote import is_loopback, remote_errors
 from assistant.chat_models.talk import foreign_letters, stream_text
 from corpora.errors import AssistantError, Conflict, Missing, UsageError
@@ -114,6 +111,8 @@ def test_errors_of_ours_pass_through() -> None:
 def test_a_remote_model_takes_no_adapter() -> None:
     with pytest.raises(UsageError):
         load_chat_model("ollama:m", adapter="mine")
+    assert load_chat_model("ollama:m", adapter="none")
+    assert load_chat_model("ollama:m", default_adapter=True)
 
 
 def test_an_unknown_local_name_is_missing() -> None:
@@ -158,32 +157,3 @@ def test_tracing_and_telemetry_are_off_whatever_the_environment_says() -> None:
 )
 def test_letters_of_another_script(text: str, foreign: str) -> None:
     assert foreign_letters(text) == foreign
-
-
-def write_adapter(folder: Path, base: str, weights: str = "adapter_model.safetensors") -> Path:
-    folder.mkdir(parents=True)
-    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base}))
-    (folder / weights).write_bytes(b"")
-    return folder
-
-
-def test_an_adapter_is_found_by_name_or_folder(tmp_path: Path) -> None:
-    folder = write_adapter(tmp_path / "adapters" / "mine", "smollm2-135m")
-    by_name = find_adapter("mine", tmp_path / "adapters", base="smollm2-135m", base_folder=tmp_path)
-    by_path = find_adapter(str(folder), None, base="smollm2-135m", base_folder=tmp_path)
-    assert by_name == by_path == folder
-
-
-def test_adapters_of_another_base_pickled_or_missing_are_refused(tmp_path: Path) -> None:
-    adapters = tmp_path / "adapters"
-    write_adapter(adapters / "other", "Qwen/Qwen2.5-7B-Instruct")
-    write_adapter(adapters / "pickled", "smollm2-135m", "adapter_model.bin")
-    for name, code, exit_code in (
-        ("other", "wrong_base", 5),
-        ("pickled", "pickle_refused", 5),
-        ("absent", "model_missing", 8),
-        ("../adapters/x", "model_missing", 8),
-    ):
-        with pytest.raises(AssistantError) as caught:
-            find_adapter(name, adapters, base="smollm2-135m", base_folder=tmp_path)
-        assert (caught.value.code, caught.value.exit_code) == (code, exit_code)

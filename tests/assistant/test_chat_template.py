@@ -25,6 +25,35 @@ LLAMA3 = (
 )
 
 
+GEMMA = (
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}"
+    "{{ raise_exception('System role not supported') }}{% endif %}{% for message in messages %}"
+    "{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
+    "{% if (message['role'] == 'assistant') %}{% set role = 'model' %}{% else %}"
+    "{% set role = message['role'] %}{% endif %}"
+    "{{ '<start_of_turn>' + role + '\n' + message['content'] | trim + '<end_of_turn>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{'<start_of_turn>model\n'}}{% endif %}"
+)
+MISTRAL_FIRST = (
+    "{{ bos_token }}{% for message in messages %}"
+    "{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
+    "{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}"
+    "{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token + ' ' }}"
+    "{% else %}{{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}{% endfor %}"
+)
+MISTRAL_LAST = (  # the instructions go into the last turn, so that earlier ones come before them
+    "{% if messages[0]['role'] == 'system' %}{% set system = messages[0]['content'] %}"
+    "{% set messages = messages[1:] %}{% endif %}{{ bos_token }}{% for m in messages %}"
+    "{% if m['role'] == 'user' %}{% if loop.last and system is defined %}"
+    "{{ '[INST] ' + system + '\n\n' + m['content'] + '[/INST]' }}"
+    "{% else %}{{ '[INST] ' + m['content'] + '[/INST]' }}{% endif %}"
+    "{% else %}{{ ' ' + m['content'] + eos_token }}{% endif %}{% endfor %}"
+)
+SILENT = "{% for m in messages if m.role != 'system' %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"
+
+
 class Characters:
     """A tokenizer of single characters that knows special strings, and folds case as some normalisers do."""
 
@@ -60,6 +89,32 @@ def test_special_strings_filters_and_generation_blocks_work() -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (
+            GEMMA,
+            "<bos><start_of_turn>user\nS\n\nQ1<end_of_turn>\n<start_of_turn>model\nA<end_of_turn>\n"
+            "<start_of_turn>user\nQ2<end_of_turn>\n<start_of_turn>model\n",
+        ),
+        (MISTRAL_FIRST, "<bos>[INST] S\n\nQ1 [/INST]A<eos> [INST] Q2 [/INST]"),
+        (MISTRAL_LAST, "<bos>[INST] S\n\nQ1[/INST] A<eos>[INST] Q2[/INST]"),
+        (SILENT, "<user>S\n\nQ1<assistant>A<user>Q2<assistant>"),
+    ],
+    ids=["gemma", "mistral", "mistral, instructions last", "left out in silence"],
+)
+def test_instructions_open_the_first_turn_where_a_template_has_no_place_for_them(
+    source: str, expected: str
+) -> None:
+    template = ChatTemplate(source, {"bos_token": "<bos>", "eos_token": "<eos>"})
+    said = [("system", "S"), ("user", "Q1"), ("assistant", "A"), ("user", "Q2")]
+    messages = [Message(role, text) for role, text in said]  # type: ignore[arg-type]
+    ids = encode_chat(messages, template.pieces([message.role for message in messages]), Characters())
+    assert "".join(map(chr, ids)) == expected
+    without = encode_chat(messages[1:], template.pieces(["user", "assistant", "user"]), Characters())
+    assert "".join(map(chr, without)) == expected.replace("S\n\n", "")
+
+
+@pytest.mark.parametrize(
     ("source", "reason"),
     [
         ("{% for m in messages %}{{ m.role }}{% endfor %}", "drops or repeats"),
@@ -76,7 +131,7 @@ def test_special_strings_filters_and_generation_blocks_work() -> None:
 )
 def test_a_bad_template_is_one_line(source: str, reason: str) -> None:
     with pytest.raises(Conflict, match=reason) as caught:
-        ChatTemplate(source, {}).pieces(["system", "user"])
+        ChatTemplate(source, {}).pieces(["system", "user", "assistant", "user"])
     assert caught.value.exit_code == 5
     assert "\n" not in caught.value.message
 

@@ -88,6 +88,7 @@ class Model:
 
     adapter = None
     english_only = False
+    examples = True
 
     def __init__(self, name: str, *, reads_one_sentence: bool) -> None:
         self.name = name

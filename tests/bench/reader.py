@@ -1,4 +1,4 @@
-"""Can a model tell a right answer from a wrong one? `python tests/bench/reader.py [--model M]`.
+"""Can a model tell a right answer from a wrong one? `python tests/bench/reader.py [--model M] [--adapter A]`.
 
 Prints, for each scorer, the area under the ROC curve on the calibration pairs (`corpora/calibration`), of its
 scores and of its verdicts (which decides whether it may reject), the threshold that separates them best, and
@@ -15,12 +15,12 @@ from pathlib import Path
 
 from assistant.chat_models import load_chat_model
 from assistant.chat_models.local import LocalChatModel
+from assistant.reading_back import scorers
 from corpora.prompt import Language
 from corpora.records import Message
-from finetune.checks.judge import Judge
+from finetune.chat_teacher import teacher_name
 from finetune.checks.reading import PairScorer, measured_scores, record_name, verdicts
 from finetune.measures import area_under_roc, best_threshold
-from finetune.reader import LikelihoodReader, Reader
 from finetune.teacher import Ask, Reply
 
 _AT_ONCE = 8
@@ -31,7 +31,7 @@ class Direct:
     """A teacher and a likelihood over a local model, without a cache."""
 
     def __init__(self, model: LocalChatModel) -> None:
-        self.name, self.fingerprint, self._model = model.model_name, model.fingerprint, model
+        self.name, self.fingerprint, self._model = teacher_name(model), model.fingerprint, model
 
     def ask(self, asks: Sequence[Ask]) -> list[Reply]:
         order = sorted(range(len(asks)), key=lambda at: self._model.count_tokens(asks[at].messages))
@@ -56,18 +56,20 @@ def write(model: str, scorer: PairScorer, language: Language, auc: float, n: int
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument(
+        "--adapter", help="a shipped one; `generate` lets it read once it has records"
+    )
     parser.add_argument("--language", nargs="+", default=["en", "zh"], choices=["en", "zh"])
     parser.add_argument("--scorer", nargs="+", default=["round_trip", "likelihood", "judge"])
     parser.add_argument("--limit", type=int)
     parser.add_argument("--write", action="store_true", help="keep the records in the package")
     given = parser.parse_args()
-    model = load_chat_model(given.model)
+    model = load_chat_model(given.model, adapter=given.adapter)
     assert isinstance(model, LocalChatModel)
     direct = Direct(model)
-    budget = {"count_tokens": model.count_tokens, "limit": model.context_tokens - 64}
-    scorers: list[PairScorer] = [Reader(direct, **budget), LikelihoodReader(direct, **budget), Judge(direct)]
+    asked: list[PairScorer] = scorers(model, direct, direct)
     for language in given.language:
-        for scorer in scorers:
+        for scorer in asked:
             if scorer.score not in given.scorer:
                 continue
             began = time.perf_counter()
@@ -76,10 +78,10 @@ def main() -> None:
             right, wrong = verdicts(scorer, good), verdicts(scorer, bad)
             kept, passed = (sum(some) / max(len(some), 1) for some in (right, wrong))
             if given.write:
-                write(given.model, scorer, language, area_under_roc(right, wrong), len(good))
+                write(direct.name, scorer, language, area_under_roc(right, wrong), len(good))
             auc, best = area_under_roc(good, bad), best_threshold(good, bad)
             print(
-                f"{given.model} {language} {scorer.score:10} n {len(good):3}  AUC {auc:.3f}, of verdicts"
+                f"{direct.name} {language} {scorer.score:10} n {len(good):3}  AUC {auc:.3f}, of verdicts"
                 f" {area_under_roc(right, wrong):.3f}  best threshold"
                 f" {best:.3f}  at {scorer.threshold:.2f}: kept {kept:.2f}, swapped {passed:.2f}"
                 f"  {seconds:.2f} s a pair",

@@ -56,6 +56,18 @@ def test_it_reads_with_the_prompt_that_serves() -> None:
     assert ask.stop == STOPS and ask.temperature == 0
 
 
+def test_a_tuned_reader_is_shown_no_examples() -> None:
+    teacher = Scripted({"When?": "1874 [1]"})
+    tuned = Reader(teacher, count_tokens=count, limit=2000, examples=False)
+    assert tuned.read([("When?", [passage()])]) == ["1874"]
+    assert [message.role for message in teacher.asked[0].messages] == ["system", "user"]
+    model = Likely()
+    LikelihoodReader(model, count_tokens=count, limit=2000, examples=False).scores(
+        [Pair("When?", "1874", (passage(),))]
+    )
+    assert model.asked[0][0] == teacher.asked[0].messages
+
+
 def test_failures_and_passages_without_room_give_nothing() -> None:
     teacher = Scripted({"When?": "1874"})
     asked = [("When?", [passage()]), ("Who?", [passage()]), ("When?", [passage("word " * 3000)])]
@@ -103,10 +115,12 @@ def test_another_model_or_way_of_reading_has_another_fingerprint() -> None:
         reader(one).fingerprint,
         reader(other).fingerprint,
         Reader(one, count_tokens=count, limit=2000, max_new_tokens=9).fingerprint,
+        Reader(one, count_tokens=count, limit=2000, examples=False).fingerprint,
         LikelihoodReader(Likely(), count_tokens=count, limit=2000).fingerprint,
+        LikelihoodReader(Likely(), count_tokens=count, limit=2000, examples=False).fingerprint,
         Judge(one).fingerprint,
     }
-    assert len(prints) == 5
+    assert len(prints) == 7
     assert reader(one).fingerprint == reader(Scripted({})).fingerprint
 
 

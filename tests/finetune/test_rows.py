@@ -126,12 +126,14 @@ def test_what_must_hold_of_every_row(library: Library, mix: RowMix) -> None:
                 assert not holds_answer(one, row.question, answer)
 
 
-def test_the_prompt_is_the_one_of_ask(library: Library) -> None:
+def test_the_prompt_is_the_one_that_a_tuned_model_is_asked_with(library: Library) -> None:
     known = passages(library)
     for row in rows_of(library):
         if row.kind not in ("replay", "follow-up"):
             shown = [known[name] for name in row.passage_ids]
-            assert row.messages == render(row.question, shown, count_tokens=count, limit=10**6).messages
+            served = render(row.question, shown, count_tokens=count, limit=10**6, examples=False)
+            assert row.messages == served.messages
+            assert [message.role for message in row.messages] == ["system", "user"]
 
 
 def test_the_same_seed_gives_the_same_rows_and_another_seed_others(library: Library) -> None:

@@ -380,12 +380,10 @@ class Embedded:
     fingerprint = "0" * 16
 
     def __init__(self, tokens: int) -> None:
-        from assistant.chat_models.loading import load_local
+        from assistant.chat_models import load_chat_model
 
         self._tokens = tokens
-        self._model = load_local(
-            "smollm2-135m", adapter=None, adapters=None, offline=True, max_new_tokens=tokens
-        )
+        self._model = load_chat_model("smollm2-135m", offline=True, max_new_tokens=tokens)
 
     def ask(self, asks: Sequence[Ask]) -> list[Reply]:
         short = [replace(ask, max_new_tokens=min(ask.max_new_tokens, self._tokens)) for ask in asks]

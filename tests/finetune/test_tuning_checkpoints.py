@@ -84,15 +84,15 @@ def test_a_missing_file_is_seen(name: str, tmp_path: Path) -> None:
     assert "step-00000002 is damaged" in said[0]
 
 
-def test_a_hundred_damaged_checkpoints_are_all_seen(tmp_path: Path) -> None:
+def test_a_hundred_damaged_checkpoints_are_all_seen_and_the_one_before_is_used(tmp_path: Path) -> None:
     checkpoints, _ = store(tmp_path / "good")
-    good = checkpoints.save(snapshot(5))
-    names = sorted(path.name for path in good.iterdir())
+    checkpoints.save(snapshot(3))
+    names = sorted(path.name for path in checkpoints.save(snapshot(5)).iterdir())
     rng = random.Random(20)
     for number in range(100):
-        bad = tmp_path / f"bad{number}"
-        shutil.copytree(good, bad)
-        target = bad / rng.choice(names)
+        folder = tmp_path / f"bad{number}"
+        shutil.copytree(tmp_path / "good", folder)
+        target = folder / "step-00000005" / rng.choice(names)
         data = bytearray(target.read_bytes())
         place = rng.randrange(len(data))
         kind = rng.choice(["flip", "cut", "swap", "grow"])
@@ -105,8 +105,13 @@ def test_a_hundred_damaged_checkpoints_are_all_seen(tmp_path: Path) -> None:
         else:
             data += rng.randbytes(8)
         target.write_bytes(data)
+        damaged, said = store(folder)
         with pytest.raises(Conflict):
-            read_checkpoint(bad, RUN)
+            damaged.read(5)
+        found = damaged.newest()
+        assert found is not None
+        assert found.step == 3
+        assert ["step-00000005" in line for line in said] == [True]
 
 
 def test_when_all_are_damaged_there_is_none(tmp_path: Path) -> None:

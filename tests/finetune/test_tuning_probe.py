@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tuning_models import learnable_rows, write_llama
@@ -10,44 +12,80 @@ from tuning_models import learnable_rows, write_llama
 from corpora.errors import Missing
 from finetune.tuning import probe
 from finetune.tuning.batches import BatchPlan
+from finetune.tuning.forward import Loss
 from finetune.tuning.log import read_log
-from finetune.tuning.probe import Pace, estimate
+from finetune.tuning.methods import load_for_training
+from finetune.tuning.probe import Estimate, Pace, estimate
 from finetune.tuning.run import tune
 from finetune.tuning.settings import TuneSettings
 from index.sync_options import Hooks
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 PACE = Pace(seconds_base=0.5, seconds_per_token=0.01, bytes_base=1 << 30, bytes_per_token=1e6)
 
 
-def estimated(settings: TuneSettings, free: int, monkeypatch: pytest.MonkeyPatch) -> probe.Estimate:
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedModel:
+    settings = TuneSettings(rank=1)
+    return load_for_training(write_llama(tmp_path_factory.mktemp("llama"), layers=1), settings)
+
+
+def estimated(
+    model: PreTrainedModel,
+    free: int,
+    monkeypatch: pytest.MonkeyPatch,
+    pace: Pace = PACE,
+    *,
+    forests: bool = False,
+) -> Estimate:
     monkeypatch.setattr(probe, "free_bytes", lambda: free)
     rows = learnable_rows(40)
     plan = BatchPlan(rows, batch=8, micro=8, seed=0)
-    return estimate(PACE, plan, rows, settings, total=10, validation=[], trained_parameters=1000)
+    loss = Loss(model, pad_id=0, forests=forests, workers=pace.workers)
+    return estimate(pace, plan, rows, TuneSettings(), total=10, validation=[], loss=loss)
 
 
-def test_time_is_that_of_all_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = estimated(TuneSettings(), 64 << 30, monkeypatch)
+def test_time_is_that_of_all_steps(model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = estimated(model, 64 << 30, monkeypatch)
     tokens = 2 * sum(len(row.input_ids) for row in learnable_rows(40))
     assert found.tokens == tokens
     assert found.seconds == pytest.approx(10 * 0.5 + tokens * 0.01, rel=0.1)  # and a little padding
     assert not found.gradient_checkpointing
 
 
-def test_little_memory_means_few_tokens_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = estimated(TuneSettings(), 100 << 20, monkeypatch)
+def test_little_memory_means_few_tokens_at_a_time(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = estimated(model, 100 << 20, monkeypatch)
     assert 36 <= found.micro_tokens <= 73
     assert found.peak_bytes <= (1 << 30) + (100 << 20)
-    assert found.tokens == estimated(TuneSettings(), 64 << 30, monkeypatch).tokens
+    assert found.tokens == estimated(model, 64 << 30, monkeypatch).tokens
 
 
-def test_less_memory_means_gradient_checkpointing(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert estimated(TuneSettings(), 30 << 20, monkeypatch).gradient_checkpointing
+def test_passes_side_by_side_share_the_memory(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = 200 << 20
+    one = estimated(model, free, monkeypatch, forests=True)
+    two = estimated(model, free, monkeypatch, replace(PACE, workers=2), forests=True)
+    assert two.micro_tokens == one.micro_tokens // 2
+    assert two.peak_bytes <= (1 << 30) + free
+    assert one.computed == two.computed == one.tokens  # without padding; these rows share nothing
 
 
-def test_a_row_that_cannot_fit_is_refused_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_less_memory_means_gradient_checkpointing(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert estimated(model, 30 << 20, monkeypatch).gradient_checkpointing
+
+
+def test_a_row_that_cannot_fit_is_refused_before_training(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(Missing):
-        estimated(TuneSettings(), 2 << 20, monkeypatch)
+        estimated(model, 2 << 20, monkeypatch)
 
 
 def test_the_outcome_is_compared_with_the_estimate(tmp_path: Path) -> None:

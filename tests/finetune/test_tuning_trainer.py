@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tuning_driver import SETTINGS
+from tuning_driver import PADDED, SETTINGS
+from tuning_driver import train as train_kind
 from tuning_models import learnable_rows, write_llama
 
 from corpora.errors import Conflict, Missing, UsageError
@@ -42,15 +43,23 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run of the driver's settings, without any trouble."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    train(base, folder)
-    return folder
+def runs(base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The runs of the driver, without any trouble."""
+    folders = {kind: tmp_path_factory.mktemp(kind) for kind in SETTINGS}
+    for kind, folder in folders.items():
+        train_kind(base, folder, kind, Hooks())
+    return folders
+
+
+@pytest.fixture(autouse=True)
+def own_threads() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
 
 
 def train(
-    base: Path, folder: Path, settings: TuneSettings = SETTINGS, hooks: Hooks | None = None
+    base: Path, folder: Path, settings: TuneSettings = PADDED, hooks: Hooks | None = None
 ) -> TuneResult:
     return tune(base, learnable_rows(40), learnable_rows(8, seed=1), settings, folder, hooks or Hooks())
 
@@ -66,13 +75,29 @@ def assert_equal_runs(one: Path, two: Path) -> None:
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_two_runs_of_the_same_are_equal(base: Path, undisturbed: Path, tmp_path: Path) -> None:
-    train(base, tmp_path)
-    assert_equal_runs(tmp_path, undisturbed)
-    steps = [loss for event, _, loss in losses(tmp_path) if event == "step"]
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_two_runs_of_the_same_are_equal(kind: str, base: Path, runs: dict[str, Path], tmp_path: Path) -> None:
+    train_kind(base, tmp_path, kind, Hooks())
+    assert_equal_runs(tmp_path, runs[kind])
+    steps = [line for line in read_log(tmp_path) if line["event"] == "step"]
     assert len(steps) == 12
-    assert steps[-1] < steps[0]
+    assert steps[-1]["loss"] < steps[0]["loss"]
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+    if kind == "shared":
+        computed, tokens = (sum(line[name] for line in steps) for name in ("computed_tokens", "tokens"))
+        assert computed < 0.9 * tokens
+        assert max(line["micro_batches"] for line in steps) > 2
+
+
+@pytest.mark.parametrize("threads", [3, pytest.param(1, marks=pytest.mark.slow)])
+def test_how_many_passes_run_side_by_side_changes_the_sum_by_its_rounding_only(
+    threads: int, base: Path, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuning_driver.torch.set_num_threads", lambda _: None)
+    torch.set_num_threads(threads)
+    train_kind(base, tmp_path, "shared", Hooks())
+    pairs = zip(losses(tmp_path), losses(runs["shared"]), strict=True)
+    assert all(one[2] == pytest.approx(two[2], abs=0.05) for one, two in pairs)
 
 
 class StopAt(NoProgress):
@@ -100,57 +125,65 @@ def places(usual: list[Any], others: list[Any]) -> list[Any]:
     ]
 
 
+STOPS = [
+    (kind, step, after) for kind in SETTINGS for step, after in ((0, 3), (1, 1), (4, 0), (7, 2), (11, 2))
+]
+
+
 @pytest.mark.parametrize(
-    ("step", "after"), places([(0, 0), (4, 1)], [(0, 3), (1, 1), (4, 0), (4, 3), (7, 2), (11, 2)])
+    ("kind", "step", "after"), places([("padded", 0, 0), ("shared", 4, 1), ("shared", 4, 3)], STOPS)
 )
 def test_a_run_that_was_stopped_goes_on_bit_for_bit(
-    step: int, after: int, base: Path, undisturbed: Path, tmp_path: Path
+    kind: str, step: int, after: int, base: Path, runs: dict[str, Path], tmp_path: Path
 ) -> None:
     stop = StopAt(step, after)
-    stopped = train(base, tmp_path, hooks=Hooks(progress=stop, stop=stop.asked))
+    stopped = train_kind(base, tmp_path, kind, Hooks(progress=stop, stop=stop.asked))
     assert stopped.stopped
     assert stopped.adapter is None
     assert stopped.steps <= step + 1
-    resumed = train(base, tmp_path)
+    resumed = train_kind(base, tmp_path, kind, Hooks())
     assert not resumed.stopped
-    assert_equal_runs(tmp_path, undisturbed)
+    assert_equal_runs(tmp_path, runs[kind])
 
 
-@pytest.mark.parametrize("die_at", places(["fsync:12"], KILLS))
+@pytest.mark.parametrize(
+    ("kind", "die_at"),
+    places([("shared", "fsync:12")], [(kind, die_at) for kind in SETTINGS for die_at in KILLS]),
+)
 def test_a_run_that_was_killed_goes_on_bit_for_bit(
-    die_at: str, base: Path, undisturbed: Path, tmp_path: Path
+    kind: str, die_at: str, base: Path, runs: dict[str, Path], tmp_path: Path
 ) -> None:
-    command = [sys.executable, DRIVER, base, tmp_path]
+    command = [sys.executable, DRIVER, base, tmp_path, kind]
     killed = subprocess.run([*command, "--die-at", die_at], capture_output=True)
     assert killed.returncode == -9, killed.stderr
-    train(base, tmp_path)
-    assert_equal_runs(tmp_path, undisturbed)
+    train_kind(base, tmp_path, kind, Hooks())
+    assert_equal_runs(tmp_path, runs[kind])
 
 
-def test_a_finished_run_is_not_trained_again(base: Path, undisturbed: Path) -> None:
-    before = losses(undisturbed)
-    again = train(base, undisturbed)
+def test_a_finished_run_is_not_trained_again(base: Path, runs: dict[str, Path]) -> None:
+    before = losses(runs["shared"])
+    again = train_kind(base, runs["shared"], "shared", Hooks())
     assert again.resumed_from == 12
-    assert losses(undisturbed) == before
+    assert losses(runs["shared"]) == before
 
 
-def test_a_damaged_checkpoint_is_passed_over(base: Path, undisturbed: Path, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_passed_over(base: Path, runs: dict[str, Path], tmp_path: Path) -> None:
     stop = StopAt(9, 0)
-    train(base, tmp_path, hooks=Hooks(progress=stop, stop=stop.asked))
+    train_kind(base, tmp_path, "shared", Hooks(progress=stop, stop=stop.asked))
     newest = max((tmp_path / "checkpoints").glob("step-*"))
     data = bytearray((newest / "optimizer.safetensors").read_bytes())
     data[-1] ^= 1
     (newest / "optimizer.safetensors").write_bytes(data)
     said: list[str] = []
-    resumed = train(base, tmp_path, hooks=Hooks(say=said.append))
+    resumed = train_kind(base, tmp_path, "shared", Hooks(say=said.append))
     assert resumed.resumed_from == 8
     assert any("damaged" in line for line in said)
-    assert_equal_runs(tmp_path, undisturbed)
+    assert_equal_runs(tmp_path, runs["shared"])
 
 
-def test_a_folder_of_another_run_is_refused(base: Path, undisturbed: Path) -> None:
+def test_a_folder_of_another_run_is_refused(base: Path, runs: dict[str, Path]) -> None:
     with pytest.raises(Conflict) as caught:
-        train(base, undisturbed, replace(SETTINGS, rank=8))
+        train(base, runs["padded"], replace(PADDED, rank=8))
     assert caught.value.code == "other_run"
 
 

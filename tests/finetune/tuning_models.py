@@ -54,3 +54,16 @@ def learnable_rows(count: int, *, seed: int = 0) -> list[EncodedRow]:
         answer = [key + 6, key + 7, END]
         rows.append(EncodedRow((*prompt, *answer), (*(IGNORED,) * len(prompt), *answer), f"row{n}", "file"))
     return rows
+
+
+def rows_in_families(count: int, *, seed: int = 0) -> list[EncodedRow]:
+    """Such rows, five each behind forty tokens that are theirs alone."""
+    draw = random.Random(f"{seed}:families")
+    heads = [[1, *(draw.randrange(20, VOCABULARY) for _ in range(39))] for _ in range(-(-count // 5))]
+    rows = []
+    for n, row in enumerate(learnable_rows(count, seed=seed)):
+        head = heads[n // 5]
+        ids = (*head, *row.input_ids[1:])
+        rows.append(EncodedRow(ids, (*(IGNORED,) * (len(head) - 1), *row.labels), row.id, row.kind))
+    draw.shuffle(rows)
+    return rows

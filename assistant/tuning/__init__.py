@@ -1,0 +1,1 @@
+"""`tune` put together from the settings: choices, rows, budget, training, gate, card."""

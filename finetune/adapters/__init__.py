@@ -1,0 +1,1 @@
+"""Adapters: kept in the library, checked before they are loaded, chosen, merged; nothing is loaded here."""

@@ -1,0 +1,393 @@
+"""Training rows of the shipped grounding adapter, from human questions over Wikipedia and other open texts.
+
+A group is a few passages with every question that is asked of them: its rows share all of their prompt but
+the question, and the trainer reads what they share once. `BARRED` articles are in no row, whichever set they
+come from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from grounding_altered import Alterer
+
+from corpora.prompt import REFUSAL, render, reply
+from corpora.records import Message, Passage
+
+HELD_OUT = ("Harvard_University", "Immune_system")  # questions about these judge the adapter
+OFF_INDEX = ("Ctenophora", "Private_school")  # and these are asked where only other articles are indexed
+BARRED = frozenset((*HELD_OUT, *OFF_INDEX))
+
+LICENCES = {
+    "squad2": "CC BY-SA 4.0",
+    "xquad-en": "CC BY-SA 4.0",
+    "expmrc-squad": "CC BY-SA 4.0",
+    "clapnq": "Apache-2.0 (passages: Wikipedia, CC BY-SA 3.0)",
+    "covid-qa": "Apache-2.0",
+    "pubmedqa": "MIT",
+}
+_SQUAD_FAMILY = ("squad2", "xquad-en", "expmrc-squad")  # share articles, and some paragraphs
+_MOST_QUESTIONS = 24  # of a group
+_MOST_CHARACTERS = 4200  # of the passages of a group
+_RESERVED = 0.08  # of the paragraphs with unanswerable questions
+_WINDOW = 900  # characters around an answer in a long article
+
+Article = list["Paragraph"]
+
+
+@dataclass(slots=True)
+class Paragraph:
+    """A passage with the questions that it answers, and those that look like it but that it does not."""
+
+    title: str
+    text: str
+    source: str
+    answered: list[tuple[str, str]] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question of a group; `gold` is the place of the passage that answers it, None where none does."""
+
+    question: str
+    answer: str | None
+    gold: int | None
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A prompt and the right reply."""
+
+    messages: tuple[Message, ...]
+    completion: Message
+    kind: str
+    source: str
+
+    @property
+    def grounded(self) -> bool:
+        """Whether the passages answer the question."""
+        return self.completion.content != REFUSAL["en"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How much of each kind is taken."""
+
+    unanswered: float = 1.0  # of the questions that look answerable and are not
+    altered: float = 0.6  # of the answered questions, which then come changed too
+    others: float = 0.3  # of the sets outside of the SQuAD family
+    passes: int = 1  # over the SQuAD family, each with other groups
+
+
+def rows(folder: Path, shares: Shares, seed: int) -> list[Row]:
+    """All training rows in the order of their groups."""
+    rng = random.Random(seed)
+    articles = _part_of(squad_articles(folder), reserved=False)
+    others = other_paragraphs(folder, rng)
+    groups: list[tuple[list[Paragraph], list[Asked]]] = []
+    for _ in range(shares.passes):
+        groups += _article_groups(articles, shares, rng)
+    taken = [one for one in others if rng.random() < shares.others]
+    groups += [_other_group(one, others, rng) for one in taken]
+    rng.shuffle(groups)
+    return [row for members, asked in groups for row in _rows_of(members, asked, rng)]
+
+
+def validation_rows(folder: Path, seed: int) -> list[Row]:
+    """Human questions, answered and not, over paragraphs that no training row shows."""
+    rng = random.Random(seed)
+    articles = _part_of(squad_articles(folder), reserved=True)
+    whole = {title: article for title, article in articles.items() if any(one.unanswered for one in article)}
+    groups = _article_groups(whole, Shares(altered=0.0), rng)
+    return [row for members, asked in groups for row in _rows_of(members, asked, rng)]
+
+
+def _part_of(articles: Mapping[str, Article], *, reserved: bool) -> dict[str, Article]:
+    """Articles with those of their paragraphs that are kept for validation, or with the others."""
+    parts = {
+        title: [one for one in article if _is_reserved(one) is reserved]
+        for title, article in articles.items()
+    }
+    return {title: part for title, part in parts.items() if part}
+
+
+def _is_reserved(paragraph: Paragraph) -> bool:
+    digest = hashlib.blake2b(paragraph.text.encode(), digest_size=4).digest()
+    return bool(paragraph.unanswered) and int.from_bytes(digest, "big") < _RESERVED * 2**32
+
+
+def squad_articles(folder: Path) -> Mapping[str, Article]:
+    """Paragraphs by title; a paragraph that is in several sets has the questions of all of them."""
+    by_text: dict[str, Paragraph] = {}
+    for name in _SQUAD_FAMILY:
+        here: dict[str, Paragraph] = {}
+        for row in read(folder, name, "docs"):
+            if row["title"] not in BARRED:
+                key = re.sub(r"\W+", "", row["text"])[:120]
+                here[row["doc_id"]] = by_text.setdefault(key, Paragraph(row["title"], row["text"], name))
+        for row in read(folder, name, "questions"):
+            paragraph = here.get(row["doc_ids"][0])
+            if paragraph is None:
+                continue
+            if not row["answerable"]:
+                paragraph.unanswered.append(row["question"])
+                continue
+            answer = common_answer(row["answers"], paragraph.text)
+            if answer and all(row["question"] != known for known, _ in paragraph.answered):
+                paragraph.answered.append((row["question"], answer))
+    articles: dict[str, Article] = defaultdict(list)
+    for paragraph in by_text.values():
+        articles[paragraph.title].append(paragraph)
+    return articles
+
+
+def other_paragraphs(folder: Path, rng: random.Random) -> list[Paragraph]:
+    """Paragraphs of the other sets, each with the name of its set; answers are short ones."""
+    found = _covid(folder, rng)
+    found += _clapnq(folder) + _pubmed(folder, rng)
+    return [one for one in found if 80 < len(one.text) < 1800 and (one.answered or one.unanswered)]
+
+
+def _covid(folder: Path, rng: random.Random) -> list[Paragraph]:
+    """Windows of the long articles around each short answer."""
+    texts = {row["doc_id"]: row["text"] for row in read(folder, "covid-qa", "docs")}
+    by_article: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for row in read(folder, "covid-qa", "questions"):
+        if len(row["answers"][0]) <= 100:
+            by_article[row["doc_ids"][0]].append((row["question"], row["answers"][0]))
+    found = []
+    for article, pairs in by_article.items():
+        done: set[str] = set()
+        for question, answer in pairs:
+            text = window(texts[article], answer, rng)
+            if text is None or question in done:
+                continue
+            here = [
+                pair
+                for pair in pairs
+                if pair[0] not in done and pair[1] in text and (pair[0] == question or len(pair[1]) > 6)
+            ]
+            done |= {known for known, _ in here}
+            found.append(Paragraph(f"article-{article[-4:]}", text, "covid-qa", here))
+    return found
+
+
+def _clapnq(folder: Path) -> list[Paragraph]:
+    texts = {row["doc_id"]: row for row in read(folder, "clapnq", "docs")}
+    found = []
+    for row in read(folder, "clapnq", "questions"):
+        if not row["doc_ids"]:
+            continue
+        text = texts[row["doc_ids"][0]]
+        paragraph = Paragraph(text["title"], text["text"], "clapnq")
+        question = row["question"][0].upper() + row["question"][1:] + "?"
+        if not row["answerable"]:
+            paragraph.unanswered.append(question)
+        elif len(row["answers"][0]) <= 160:
+            paragraph.answered.append((question, row["answers"][0].strip()))
+        found.append(paragraph)
+    return found
+
+
+def _pubmed(folder: Path, rng: random.Random) -> list[Paragraph]:
+    """A few questions whose answer is yes or no."""
+    texts = {row["doc_id"]: row for row in read(folder, "pubmedqa", "docs")}
+    decided = [
+        row for row in read(folder, "pubmedqa", "questions") if row["answers"][:1] in (["yes"], ["no"])
+    ]
+    found = []
+    for row in rng.sample(decided, 60):
+        text, asked = texts[row["doc_ids"][0]]["text"], [(row["question"], row["answers"][0])]
+        found.append(Paragraph(f"pubmed-{row['id']}", text, "pubmedqa", asked))
+    return found
+
+
+def window(text: str, answer: str, rng: random.Random) -> str | None:
+    """Whole sentences, about `_WINDOW` characters, around the first place of `answer`."""
+    at = text.find(answer)
+    if at < 0:
+        return None
+    cuts = [0, *(cut.end() for cut in re.finditer(r"(?<=[.!?])\s+|\n+", text)), len(text)]
+    lead = rng.randrange(max(_WINDOW - len(answer) - 100, 1))
+    begin = max(cut for cut in cuts if cut <= max(at - lead, 0))
+    end = min(cut for cut in cuts if cut >= min(max(begin + _WINDOW, at + len(answer)), len(text)))
+    return text[begin:end].strip() if end - begin < 2 * _WINDOW else None
+
+
+def common_answer(answers: Sequence[str], text: str) -> str | None:
+    """The answer that most annotators gave, the shortest of several; one that stands in the text."""
+    counts = Counter(answer for answer in answers if answer and answer.lower() in text.lower())
+    return min(counts, key=lambda answer: (-counts[answer], len(answer)), default=None)
+
+
+def read(folder: Path, name: str, what: str) -> list[dict]:
+    """The rows of a set."""
+    lines = (folder / f"{name}.{what}.jsonl").read_text("utf-8").split("\n")
+    return [json.loads(line) for line in lines if line]
+
+
+def _article_groups(
+    articles: Mapping[str, Article], shares: Shares, rng: random.Random
+) -> Iterator[tuple[list[Paragraph], list[Asked]]]:
+    """Each paragraph alone, and about once among two to four of its article that are like it."""
+    for title, paragraphs in articles.items():
+        texts = [one.text for one in paragraphs]
+        near, alterer = Near(texts), Alterer(texts)
+        places = list(range(len(paragraphs)))
+        rng.shuffle(places)
+        for place in places:
+            members = [paragraphs[place]]
+            asked = _questions(members, alterer, shares, rng)
+            if rng.random() < 0.35:
+                asked += _missing(members, paragraphs, 1, rng)
+            if rng.random() < 0.15:
+                asked += _strangers(title, articles, rng)
+            yield members, _some(asked, rng)
+        used: set[int] = set()
+        for place in places:
+            if place in used or len(paragraphs) < 3:
+                continue
+            around = [one for one in near.of(place, 10) if one not in used or rng.random() < 0.2]
+            some = [place, *rng.sample(around, min(rng.choice((1, 2, 3, 3, 3)), len(around)))]
+            used.update(some)
+            members = [paragraphs[one] for one in some]
+            if rng.random() < 0.15:
+                members[-1] = rng.choice(articles[rng.choice(list(articles))])
+            rng.shuffle(members)
+            while len(members) > 1 and sum(len(one.text) for one in members) > _MOST_CHARACTERS:
+                members.pop()
+            asked = _some(_questions(members, alterer, shares, rng), rng, _MOST_QUESTIONS - 3)
+            asked += _missing(members, paragraphs, rng.choice((1, 2, 3)), rng)
+            if rng.random() < 0.2:
+                asked += _strangers(title, articles, rng)
+            yield members, _some(asked, rng)
+
+
+def _questions(
+    members: Sequence[Paragraph], alterer: Alterer, shares: Shares, rng: random.Random
+) -> list[Asked]:
+    asked: list[Asked] = []
+    for place, member in enumerate(members):
+        asked += [Asked(question, answer, place, "answered") for question, answer in member.answered]
+        asked += [
+            Asked(question, None, None, "unanswered")
+            for question in member.unanswered
+            if rng.random() < shares.unanswered
+        ]
+        altered = [
+            alterer.alter(question, member.text, rng)
+            for question, _ in member.answered
+            if rng.random() < shares.altered
+        ]
+        asked += [Asked(question, None, None, "altered") for question in altered if question is not None]
+    return asked
+
+
+def _missing(members: Sequence[Paragraph], article: Article, count: int, rng: random.Random) -> list[Asked]:
+    """Questions of the same article whose answer is in none of the members."""
+    pool = [one for one in article if one.answered and all(one is not member for member in members)]
+    drawn = [rng.choice(rng.choice(pool).answered) for _ in range(count)] if pool else []
+    return [
+        Asked(question, None, None, "missing")
+        for question, answer in drawn
+        if not any(holds(member.text, answer) for member in members)
+    ]
+
+
+def _strangers(title: str, articles: Mapping[str, Article], rng: random.Random) -> list[Asked]:
+    """A question of another article."""
+    other = rng.choice([one for one in articles if one != title])
+    answered = rng.choice(articles[other]).answered
+    return [Asked(rng.choice(answered)[0], None, None, "stranger")] if answered else []
+
+
+def _other_group(
+    one: Paragraph, others: Sequence[Paragraph], rng: random.Random
+) -> tuple[list[Paragraph], list[Asked]]:
+    beside = [
+        other
+        for other in others
+        if other.source == one.source and other.title == one.title and other is not one
+    ]
+    members = [one, *rng.sample(beside, min(rng.choice((0, 0, 1)), len(beside)))]
+    rng.shuffle(members)
+    place = next(at for at, member in enumerate(members) if member is one)
+    asked = [Asked(question, answer, place, "answered") for question, answer in one.answered]
+    asked += [Asked(question, None, None, "unanswered") for question in one.unanswered]
+    if one.source == "covid-qa" and rng.random() < 0.5:
+        asked += _missing(members, beside, 1, rng)
+    return members, _some(asked, rng)
+
+
+def _some(asked: list[Asked], rng: random.Random, most: int = _MOST_QUESTIONS) -> list[Asked]:
+    rng.shuffle(asked)
+    return asked[:most]
+
+
+def _rows_of(members: Sequence[Paragraph], asked: Sequence[Asked], rng: random.Random) -> list[Row]:
+    passages = [_passage(member, rng) for member in members]
+    found = []
+    for one in asked:
+        prompt = render(one.question, passages, count_tokens=_no_limit, limit=1, examples=False)
+        markers = [] if one.gold is None else [one.gold + 1]
+        found.append(Row(prompt.messages, reply(one.answer, markers, "en"), one.kind, members[0].source))
+    return found
+
+
+def _passage(member: Paragraph, rng: random.Random) -> Passage:
+    """Under a file name such as people give, with a heading or without."""
+    name = member.title.replace("/", "-")
+    path = rng.choice((f"{name}.md", f"{name}.md", f"{name.replace('_', ' ')}.txt", f"{name.lower()}.md"))
+    heading = member.title.replace("_", " ") if rng.random() < 0.6 else None
+    return Passage(1, "x", "x", path, "md", 0, 0, len(member.text), 1, 1, None, heading, member.text)
+
+
+def _no_limit(_messages: Sequence[Message]) -> int:
+    return 0
+
+
+class Near:
+    """Which texts are like one, by the cosine of their tf-idf vectors."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        counts = [Counter(words(text)) for text in texts]
+        documents = Counter(word for count in counts for word in count)
+        self._vectors: list[dict[str, float]] = []
+        for count in counts:
+            weights = {
+                word: (1 + math.log(n)) * math.log(1 + len(texts) / documents[word])
+                for word, n in count.items()
+            }
+            length = math.hypot(*weights.values()) or 1.0
+            self._vectors.append({word: weight / length for word, weight in weights.items()})
+
+    def of(self, place: int, count: int) -> list[int]:
+        """The `count` nearest others, nearest first."""
+
+        def cosine(other: int) -> float:
+            here = self._vectors[other]
+            return sum(weight * here.get(word, 0.0) for word, weight in self._vectors[place].items())
+
+        return sorted((at for at in range(len(self._vectors)) if at != place), key=cosine, reverse=True)[
+            :count
+        ]
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words and numbers."""
+    return re.findall(r"[a-z0-9]+", text.lower())
+
+
+def holds(text: str, answer: str) -> bool:
+    """Whether the words of `answer` stand in `text` one after the other."""
+    return " ".join(words(answer)) in " ".join(words(text))
