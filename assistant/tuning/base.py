@@ -46,13 +46,20 @@ class BaseModel:
         return min(wish.max_length or _LONGEST, self.context)
 
 
-def open_base(settings: Settings, choice: Choice) -> BaseModel:
-    """The base model called so. Raises Missing (exit 8), Conflict, UsageError for a remote one."""
-    from transformers import AutoConfig
+def check_names(wish: Wish, runtime: Runtime) -> None:
+    """Look for the model and the adapter that the user has named, before anything slow is imported.
 
-    from assistant.chat_models.loading import parameter_count
-    from finetune.base_identity import identity_of
-    from finetune.tuning.encode import ChatEncoder
+    Raises Missing (exit 8), UsageError for a remote model.
+    """
+    settings = runtime.settings
+    if settings.origins["model"] != "default":
+        folder_of(settings, Choice(settings.model, settings.origins["model"]))
+    if wish.start not in (None, "base"):
+        find(wish.start, runtime.library)
+
+
+def folder_of(settings: Settings, choice: Choice) -> Path:
+    """The folder of the model called so. Raises Missing (exit 8), UsageError for a remote one."""
     from index.weights import CATALOGUE, model_folder
 
     name = choice.value
@@ -64,7 +71,18 @@ def open_base(settings: Settings, choice: Choice) -> BaseModel:
         )
     # Nothing as large as a hub model is fetched that nobody has asked for.
     unasked = choice.origin.startswith("default") and name not in CATALOGUE
-    folder = model_folder(name, offline=settings.offline or unasked)
+    return model_folder(name, offline=settings.offline or unasked)
+
+
+def open_base(settings: Settings, choice: Choice) -> BaseModel:
+    """The base model called so. Raises as `folder_of`, and Conflict for a folder that holds none."""
+    from transformers import AutoConfig
+
+    from assistant.chat_models.loading import parameter_count
+    from finetune.base_identity import identity_of
+    from finetune.tuning.encode import ChatEncoder
+
+    name, folder = choice.value, folder_of(settings, choice)
     if (folder / "adapter_config.json").is_file():
         raise Conflict(f"{name} is an adapter, not a model.", hint=f"--from {name}", code="not_a_model")
     chat = ChatEncoder.of_folder(folder, name)

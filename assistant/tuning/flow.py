@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from assistant.tuning.base import (
     BaseModel,
+    check_names,
     chosen_base,
     chosen_start,
     fitted_to,
@@ -74,10 +75,11 @@ class Tuning:
         self._mention_unfinished()
         if wish.questions is not None:
             read_own(wish.questions)
+        check_names(wish, self._runtime)
+        lesson = open_lesson(self._runtime, wish)
         device = Device.here()
         seconds = budget_seconds(wish, device)
         self._clock.limit(seconds)
-        lesson = open_lesson(self._runtime, wish)
         base = chosen_base(self._runtime.settings, device)
         settings = settings_from(wish, device, base)
         start = chosen_start(wish, self._runtime, base, settings, self._hooks.say)
@@ -182,7 +184,16 @@ class Tuning:
         if (whole / "card.json").is_file():
             return whole
         names = {one.name for one in in_library(self._runtime.library)}
-        return find(run.plan.name, self._runtime.library).folder if run.plan.name in names else None
+        if run.plan.name not in names:
+            return None
+        folder = find(run.plan.name, self._runtime.library).folder
+        if Card.read(folder).created != run.plan.created:
+            raise Conflict(
+                f"There is another adapter called {run.plan.name} by now.",
+                hint=f"assistant adapters remove {run.plan.name}, then resume",
+                code="name_taken",
+            )
+        return folder
 
     def _mention_unfinished(self) -> None:
         for run in self._runs.begun(strict=False):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from assistant.output import emit_json, emit_text
 from assistant.terminal import clean, clean_line, colour, say
-from assistant.tuning.base import chosen_base, passages_of, settings_from
+from assistant.tuning.base import check_names, chosen_base, passages_of, settings_from
 from assistant.tuning.choices import Device, Wish
 from assistant.tuning.lessons import open_lesson, passed
 from assistant.tuning.rows import Builder
@@ -22,8 +22,9 @@ _GREEN = "32"
 
 def inspect(runtime: Runtime, wish: Wish, *, as_json: bool) -> None:
     """Show some rows of each kind; no weights are loaded. Raises as the preflight does."""
-    device = Device.here()
+    check_names(wish, runtime)
     lesson = open_lesson(runtime, wish)
+    device = Device.here()
     base = chosen_base(runtime.settings, device)
     seed = settings_from(wish, device, base).seed
     builder = Builder.of(runtime, base.chat, base.longest_row(wish), seed)

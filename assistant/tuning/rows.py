@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 from corpora.errors import NothingToDo
@@ -29,6 +29,7 @@ T = TypeVar("T")
 HELD_OUT = "held-out"
 SAMPLE = 40  # examples whose rows tell the length of all
 _LEAST_PASSAGES = 2
+_SEARCHES_KEPT = 1024  # of 50 passages, a kilobyte each: 50 MB
 _THRESHOLD_ROWS = 96
 _MOST_ASKED = 300  # more tell little more
 _INSTRUCTIONS = ("instruction", "grounded-instruction")
@@ -168,10 +169,14 @@ class Builder:
 
 
 class _LiveRetriever:
-    """The retriever of the settings, built at the first search: a file of the user's needs none."""
+    """The retriever of the settings, built at the first search: a file of the user's needs none.
+
+    Rows are built several times over, with fewer passages each time; what was found last is kept.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._search = lru_cache(maxsize=_SEARCHES_KEPT)(self._found)
 
     @cached_property
     def _retriever(self) -> PassageSource:
@@ -196,7 +201,12 @@ class _LiveRetriever:
         per_source: int | None = None,
     ) -> list[ScoredPassage]:
         """As the retriever of answers."""
-        return self._retriever.search(query, k, mode, glob, kind, per_source)
+        return list(self._search(query, k, mode, glob, kind, per_source))
+
+    def _found(
+        self, query: str, k: int, mode: str, glob: str | None, kind: str | None, per_source: int | None
+    ) -> tuple[ScoredPassage, ...]:
+        return tuple(self._retriever.search(query, k, mode, glob, kind, per_source))
 
 
 def evenly(items: Sequence[T], count: int, seed: int) -> tuple[T, ...]:

@@ -101,7 +101,7 @@ class ForestAttention(torch.autograd.Function):
     ) -> Tensor:
         """The output, (1, tokens, heads, size)."""
         heads = key.shape[1]
-        grouped = query[0].unflatten(0, (heads, -1)).transpose(1, 2).contiguous()
+        grouped = query[0].reshape(heads, -1, *query.shape[2:]).transpose(1, 2).contiguous()
         out, weights = attend(grouped, key[0], value[0], chunks, scale)
         ctx.save_for_backward(grouped, key[0], value[0], *weights)
         ctx.chunks, ctx.scale = chunks, scale

@@ -9,6 +9,8 @@ from finetune.tuning.batches import Pack
 from finetune.tuning.encode import EncodedRow
 from finetune.tuning.sharing import common, tokens_of
 
+_AIM = 1024  # tokens of a forest: larger ones are no faster, and hold more memory
+
 
 def cut(rows: Sequence[EncodedRow], lines: Sequence[Pack], tokens: int) -> list[list[Pack]]:
     """`lines` in micro-batches of at most `tokens` padded tokens, one line at least."""
@@ -30,12 +32,13 @@ def cut_forests(
 ) -> list[list[Pack]]:
     """`lines` in forests of at most `tokens` tokens, about as many for each worker; one row at least.
 
-    A line is divided only where it has more tokens alone.
+    They have about `_AIM` tokens. A line is divided only where it has more than `tokens` alone.
     """
     whole = _Growth()
     for line in lines:
         whole.add(rows, line)
-    count = workers * -(-whole.tokens // (workers * tokens))
+    aim = min(tokens, _AIM)
+    count = workers * -(-whole.tokens // (workers * aim))
     aim = min(tokens, -(-whole.tokens // count))
     micro: list[list[Pack]] = []
     growth = _Growth()

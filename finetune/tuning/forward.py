@@ -78,6 +78,15 @@ class Loss:
             return sum(map(len, lines))
         return sum(rows[place].trained for line in lines for place in line)
 
+    def lines(self, rows: Sequence[EncodedRow]) -> list[Pack]:
+        """Every row as a line, in the order in which micro-batches of neighbours cost the least."""
+        order = list(range(len(rows)))
+        if self.forests:
+            order.sort(key=lambda place: rows[place].input_ids)
+        else:
+            order.sort(key=lambda place: -len(rows[place].input_ids))
+        return [(place,) for place in order]
+
     def cut(self, rows: Sequence[EncodedRow], lines: Sequence[Pack], tokens: int) -> list[list[Pack]]:
         """`lines` in micro-batches of at most `tokens` tokens that go through the model, one row at least."""
         return cut_forests(rows, lines, tokens, self.workers) if self.forests else cut(rows, lines, tokens)

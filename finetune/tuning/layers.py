@@ -6,7 +6,6 @@ the time goes into carrying activations to and from memory. These compute the sa
 
 from __future__ import annotations
 
-import types
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,11 +18,12 @@ from finetune.tuning.lora import Joined, is_plain_lora
 from finetune.tuning.methods import decoder_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from transformers import PreTrainedModel
 
 _PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
+_SILU = frozenset({"SiLU", "SiLUActivation"})
 _LAYERS = frozenset({"LlamaDecoderLayer", "MistralDecoderLayer", "Qwen2DecoderLayer"})
 
 
@@ -33,7 +33,7 @@ class RmsNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
         """The output, as x."""
-        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=_exact(x))
+        norm: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=_exact(x))
         inverse = norm.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
         ctx.save_for_backward(x, weight, inverse)
         return (x * inverse).to(x.dtype).mul_(weight)
@@ -90,7 +90,8 @@ class RotaryAttention(torch.autograd.Function):
         size = 2 * turn[0].shape[-1]
         split = x.view(x.shape[0], -1, size)
         turned = _turn(split[:, :-key_heads], *turn)
-        query = turned[:, :-key_heads].unflatten(1, (key_heads, -1)).transpose(0, 1).contiguous()
+        heads = turned.shape[1] - key_heads
+        query = turned[:, :heads].view(-1, key_heads, heads // key_heads, size).transpose(0, 1).contiguous()
         key = turned[:, -key_heads:].transpose(0, 1).contiguous()
         value = split[:, -key_heads:].transpose(0, 1).contiguous()
         out, weights = attend(query, key, value, chunks, scale)
@@ -109,7 +110,8 @@ class RotaryAttention(torch.autograd.Function):
         )
         found = grad.new_empty(tokens, heads * (group + 2), size)
         queries = heads * group
-        _turn(grad_query.transpose(0, 1), cosine, -sine, found[:, :queries].unflatten(1, (heads, group)))
+        grouped = found[:, :queries].view(tokens, heads, group, size)
+        _turn(grad_query.transpose(0, 1), cosine, -sine, grouped)
         _turn(grad_key.to(grad.dtype).transpose(0, 1), cosine, -sine, found[:, queries : queries + heads])
         found[:, queries + heads :] = grad_value.transpose(0, 1)
         return found.flatten(1), None, None, None, None
@@ -169,20 +171,19 @@ def _is_known(layer: Any) -> bool:
         return False
     projections = [getattr(layer.self_attn, name) for name in _PROJECTIONS]
     projections += [layer.mlp.gate_proj, layer.mlp.up_proj, layer.mlp.down_proj]
-    return all(is_plain_lora(one) for one in projections)
+    norms = [layer.input_layernorm, layer.post_attention_layernorm]
+    frozen = all(hasattr(one, "variance_epsilon") and not one.weight.requires_grad for one in norms)
+    return frozen and all(is_plain_lora(one) for one in projections)
 
 
-_SILU = frozenset({"SiLU", "SiLUActivation"})
-
-
-def _forward_of(fused: _Layer, plain: types.MethodType) -> Any:
+def _forward_of(fused: _Layer, plain: Callable[..., Any]) -> Any:
     def forward(
         hidden_states: Tensor,
         *args: Any,
         position_embeddings: tuple[Tensor, Tensor] | None = None,
         forest: Forest | None = None,
         **kwargs: Any,
-    ) -> Tensor:
+    ) -> Any:
         if forest is None or position_embeddings is None:
             return plain(hidden_states, *args, position_embeddings=position_embeddings, **kwargs)
         cosine, sine = (one[0].chunk(2, -1)[0] for one in position_embeddings)

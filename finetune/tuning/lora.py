@@ -69,10 +69,13 @@ class LoraLinear(torch.autograd.Function):
 
 def _joined(matrices: Sequence[Tensor], parts: Sequence[tuple[int, float]]) -> tuple[Tensor, Tensor]:
     """All A as one (ranks, in), and all B, scaled, as the blocks of one (out, ranks)."""
-    down = torch.cat(list(matrices[::2]))
-    return down, torch.block_diag(
-        *[one * scale for one, (_, scale) in zip(matrices[1::2], parts, strict=True)]
-    )
+    downs, ups = matrices[::2], matrices[1::2]
+    up = ups[0].new_zeros(sum(size for size, _ in parts), sum(one.shape[0] for one in downs))
+    row = column = 0
+    for one, (_, scale) in zip(ups, parts, strict=True):
+        torch.mul(one, scale, out=up[row : row + one.shape[0], column : column + one.shape[1]])
+        row, column = row + one.shape[0], column + one.shape[1]
+    return torch.cat(list(downs)), up
 
 
 class Joined:
@@ -108,7 +111,7 @@ def fuse_lora(model: PreTrainedModel) -> int:
     fused = 0
     for layer in model.modules():
         if is_plain_lora(layer):
-            layer.forward = types.MethodType(_forward, layer)  # type: ignore[method-assign]
+            layer.forward = types.MethodType(_forward, layer)
             fused += 1
     return fused
 

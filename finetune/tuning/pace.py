@@ -22,16 +22,16 @@ def measure_pace(
     start: Path | None = None,
 ) -> Pace:
     """The pace on rows of middling length among `rows`; the model is loaded for it and let go again."""
-    import gc
-
     from transformers import set_seed
     from trl.trainer.utils import add_fused_lm_head
 
     from finetune.chat_tokens import load_tokenizer
+    from finetune.tuning.memory import give_back, share_heap
     from finetune.tuning.methods import inner_model, load_for_training, set_gradient_checkpointing
     from finetune.tuning.probe import measure
     from finetune.tuning.ready import made_ready
 
+    share_heap()  # before there are threads
     set_seed(settings.seed)
     model = load_for_training(base_folder, settings, start)
     pad = load_tokenizer(base_folder).pad_token_id
@@ -40,5 +40,5 @@ def measure_pace(
     add_fused_lm_head(inner_model(model), outputs=("log_probs",))
     pace = measure(model, loss, rows, stop)
     del model, loss
-    gc.collect()
+    give_back()
     return pace

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _SIZES = (1, 2, 4)  # rows of the three steps
+_SCATTERED = 1.4  # heap of forests, whose sizes differ, over that of the probe's, which are all alike
 _FORWARD_SHARE = 0.4  # of a training step, that evaluation takes
 _FILL = 0.7  # of the free memory, that a run may take
 _ANEW_SHARE = 0.15  # of the activations, that gradient checkpointing keeps
@@ -125,7 +126,7 @@ def estimate(
     anew = settings.gradient_checkpointing
     if anew is None:
         anew = longest * pace.bytes_per_token > room
-    per_token = pace.bytes_per_token * (_ANEW_SHARE if anew else 1)
+    per_token = pace.bytes_per_token * (_ANEW_SHARE if anew else 1) * (_SCATTERED if loss.forests else 1)
     if longest * per_token > max(room, 0) / _FILL:
         raise Missing(
             f"A row of {longest} tokens needs about {longest * per_token / 2**30:.1f} GiB more than is free.",
@@ -141,7 +142,8 @@ def estimate(
             seconds += pace.seconds(size) * (_ANEW_COST if anew else 1)
             tokens += sum(line_length(rows, line) for line in lines)
     epochs = max(total / plan.steps_per_epoch, 1.0)
-    evaluated = sum(len(row.input_ids) for row in validation) * settings.evaluations
+    held = loss.cut(validation, loss.lines(validation), micro_tokens) if validation else []
+    evaluated = sum(loss.tokens(validation, lines) for lines in held) * settings.evaluations
     seconds = seconds * epochs + evaluated * pace.seconds_per_token * _FORWARD_SHARE
     return Estimate(
         seconds=seconds,

@@ -59,6 +59,9 @@ def tune(  # noqa: PLR0913 - one call is one run, and each of these decides it
         raise UsageError("There are no rows to train on.", code="nothing_to_train")
     if settings.packing and settings.method in {"prompt", "prefix", "p-tuning"}:
         raise UsageError(f"{settings.method} tuning cannot be packed: it would mix rows.")
+    from finetune.tuning.memory import share_heap
+
+    share_heap()  # before there are threads
     folder.mkdir(parents=True, exist_ok=True)
     run = _Run(base_folder, rows, validation, settings, folder, hooks, start, base_name, deadline)
     return run.go()
@@ -83,7 +86,7 @@ class _Run:
         from finetune.tuning.checkpoints import Checkpoints
         from finetune.tuning.compiling import compile_layers, may_compile
         from finetune.tuning.forward import Stopped, watch_for_stop
-        from finetune.tuning.memory import reset_peak
+        from finetune.tuning.memory import give_back, reset_peak
         from finetune.tuning.methods import load_for_training, set_gradient_checkpointing
         from finetune.tuning.plot import PLOT_NAME, draw
         from finetune.tuning.ready import made_ready
@@ -129,6 +132,8 @@ class _Run:
         draw(read_log(self.folder), self.folder / PLOT_NAME)
         if adapter is not None:
             note_outcome(found, estimate, log, self.hooks.say)
+        del tuner, loss, model
+        give_back()
         return found
 
     def share_to(self, loss: Loss) -> int | None:
@@ -157,6 +162,7 @@ class _Run:
         """Measure three steps and say what the run will take; None if the user stopped it."""
         from trl.trainer.utils import add_fused_lm_head
 
+        from finetune.tuning.memory import give_back
         from finetune.tuning.methods import inner_model
         from finetune.tuning.probe import estimate, measure
 
@@ -167,6 +173,7 @@ class _Run:
             pace = measure(loss.model, loss, self.rows, self.hooks.stop)
         finally:
             inner.forward = original
+            give_back()
         if self.hooks.stop():
             return None
         found = estimate(

@@ -23,7 +23,7 @@ from transformers.trainer_callback import PrinterCallback
 from trl.trainer.sft_trainer import SFTTrainer
 
 from corpora.errors import Conflict, Missing
-from finetune.tuning.batches import BatchPlan, Pack, Step
+from finetune.tuning.batches import BatchPlan, Step
 from finetune.tuning.checkpoints import Checkpoints, Snapshot
 from finetune.tuning.cutting import line_length
 from finetune.tuning.encode import EncodedRow
@@ -192,8 +192,7 @@ class Tuner(SFTTrainer):
         self._watch.evaluation_due = True
         self.network.train(False)
         rows = self._course.validation
-        order = sorted(range(len(rows)), key=lambda place: -len(rows[place].input_ids))
-        lines: list[Pack] = [(place,) for place in order]
+        lines = self.loss.lines(rows)
         passes = Passes(self.loss, rows, self._parameters())
         total = passes.evaluate(self.loss.cut(rows, lines, self.micro_tokens))
         mean = total / max(self.loss.parts(rows, lines), 1)

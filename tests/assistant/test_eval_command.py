@@ -67,7 +67,8 @@ def test_measures_of_three_questions(parsed: Path) -> None:
     row: dict[str, Any] = json.loads(line)
     assert (row["n"], row["answerable"], row["must_refuse"]) == (3, 2, 1)
     assert (row["errors"], row["bad_lines"], row["stopped"]) == (0, 0, False)
-    assert (row["model"], row["retrieval"], row["k"]) == ("smollm2-135m", True, 6)
+    passages = 4 if row["adapter"] else 6  # with the shipped adapter, if there is one
+    assert (row["model"], row["retrieval"], row["k"]) == ("smollm2-135m", True, passages)
     assert row.keys() >= MEASURES.keys() and row["intervals"].keys() == MEASURES.keys()
     assert (row["refusal_precision"], row["refusal_recall"], row["over_refusal"]) == (1.0, 1.0, 0.0)
     assert row["answerable_f1"] > 0.3

@@ -56,9 +56,7 @@ def write(model: str, scorer: PairScorer, language: Language, auc: float, n: int
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument(
-        "--adapter", help="a shipped one; `generate` lets it read once it has records"
-    )
+    parser.add_argument("--adapter", help="a shipped one; `generate` lets it read once it has records")
     parser.add_argument("--language", nargs="+", default=["en", "zh"], choices=["en", "zh"])
     parser.add_argument("--scorer", nargs="+", default=["round_trip", "likelihood", "judge"])
     parser.add_argument("--limit", type=int)

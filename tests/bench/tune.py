@@ -128,6 +128,7 @@ def plain_trl(base: Path, rows: list[EncodedRow], *, fp32: bool) -> dict[str, An
             logging_steps=1,
             save_strategy="no",
             report_to="none",
+            use_cpu=True,
             **({"bf16": False} if fp32 else {}),
         ),
         train_dataset=data,

@@ -216,9 +216,7 @@ def main() -> None:
     parser.add_argument("--families", nargs="+", choices=list(SHAPES), default=list(SHAPES))
     parser.add_argument("--lengths", nargs="+", type=int, default=[1024, 2048])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
-    parser.add_argument(
-        "--peak-tflops", type=float, default=989.0, help="of the card in bfloat16"
-    )
+    parser.add_argument("--peak-tflops", type=float, default=989.0, help="of the card in bfloat16")
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--json", type=Path, default=HERE.parent / "results" / "tune-card.json")
     parser.add_argument("--arm", choices=ARMS, help="only this one, in this process; prints JSON")

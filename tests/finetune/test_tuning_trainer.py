@@ -89,7 +89,8 @@ def test_two_runs_of_the_same_are_equal(kind: str, base: Path, runs: dict[str, P
         assert max(line["micro_batches"] for line in steps) > 2
 
 
-@pytest.mark.parametrize("threads", [3, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", [1, 3])
 def test_how_many_passes_run_side_by_side_changes_the_sum_by_its_rounding_only(
     threads: int, base: Path, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,9 +131,7 @@ STOPS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("kind", "step", "after"), places([("padded", 0, 0), ("shared", 4, 1), ("shared", 4, 3)], STOPS)
-)
+@pytest.mark.parametrize(("kind", "step", "after"), places([("padded", 0, 0), ("shared", 4, 1)], STOPS))
 def test_a_run_that_was_stopped_goes_on_bit_for_bit(
     kind: str, step: int, after: int, base: Path, runs: dict[str, Path], tmp_path: Path
 ) -> None:

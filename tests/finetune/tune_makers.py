@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import chat_tokenizers
 import taught_library
@@ -11,6 +14,26 @@ import tiny_models
 from corpora.examples import Example
 from corpora.store import ExampleStore, Library
 from finetune.splits import assign_splits
+
+
+class OneAtATime:
+    """An encoder by name, whose tokenizer no two threads use at once: it is set up anew by each call."""
+
+    def __init__(self, name: str) -> None:
+        from index.encoders import load_encoder
+
+        self._encoder, self._lock = load_encoder(name), threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._encoder, name)
+        return self._locked(found) if callable(found) else found
+
+    def _locked(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def locked(*args: Any, **options: Any) -> Any:
+            with self._lock:
+                return call(*args, **options)
+
+        return locked
 
 
 def write_chat_model(folder: Path, *, seed: int = 3) -> Path:
@@ -41,7 +64,6 @@ def write_chat_model(folder: Path, *, seed: int = 3) -> Path:
 
 def write_library(place: Path, encoder: Path, *, taught: bool = True) -> Path:
     """The twelve towns, ingested with a tiny encoder, and their examples. Returns the library's folder."""
-    from index.encoders import load_encoder
     from index.ingest import ingest
     from index.sync_options import IngestOptions
 
@@ -51,7 +73,7 @@ def write_library(place: Path, encoder: Path, *, taught: bool = True) -> Path:
     folder = place / ".assistant"
     with Library.create(folder) as library:
         options = IngestOptions(
-            choose=lambda _: str(encoder), load=load_encoder, encoder=str(encoder), chunk_tokens=32
+            choose=lambda _: str(encoder), load=OneAtATime, encoder=str(encoder), chunk_tokens=32
         )
         ingest(library, [place / "towns"], options)
         store = ExampleStore(library)
