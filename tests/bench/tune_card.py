@@ -135,6 +135,7 @@ def with_trl(
             logging_steps=1,
             save_strategy="no",
             report_to="none",
+            use_cpu=not torch.cuda.is_available(),
         ),
         train_dataset=data,
         peft_config=adapter,
