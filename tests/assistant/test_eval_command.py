@@ -98,7 +98,8 @@ def test_bad_lines_and_failed_questions_are_named_and_the_rest_is_evaluated(pars
         "-:4: the same id as line 1",
     ]
     assert "question long: The question" in done.stderr
-    assert done.stdout.startswith("1 questions, 1 of them to be refused; smollm2-135m with grounding, 4 passages\n")
+    head = "1 questions, 1 of them to be refused; smollm2-135m with grounding, 4 passages\n"
+    assert done.stdout.startswith(head)
     assert re.search(r"^  refusal recall +1\.000$", done.stdout, re.MULTILINE)
     assert "perplexity" not in done.stdout
     assert "\x1b" not in done.stdout
