@@ -317,7 +317,7 @@ def test_without_a_compiler_one_word_and_the_plain_way(
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("c++") is None, reason="no compiler")
 def test_compiled_layers_learn_the_same(base: Path, tmp_path: Path) -> None:
-    settings = TuneSettings(max_steps=2, batch=8, evaluations=0)
+    settings = TuneSettings(max_steps=2, batch=40, evaluations=0)  # all rows in each step
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the compiler, about itself
         train(base, tmp_path / "compiled", replace(settings, compile=True))
