@@ -22,7 +22,7 @@ from finetune.adapters.config import CONFIG, AdapterConfig, read_config
 from finetune.adapters.fitting import by_module, check_adapter, lora_pairs
 from finetune.adapters.store import Adapter, building, find, weights_sha256
 from finetune.adapters.weights import WEIGHTS, read_header
-from finetune.card import Card, Data, DocumentVersion, GateVerdict, Part, Serving, Source
+from finetune.card import Card, Data, DocumentVersion, GateVerdict, Part, Serving, Setting, Source
 from finetune.strict_json import read_json
 
 if TYPE_CHECKING:
@@ -151,11 +151,23 @@ def _card(name: str, pieces: Sequence[_Piece], sha256: str) -> Card:
         serving=_serving(pieces),
         parent=None,
         merged_from=parts,
-        settings={},
+        settings=_rounding(cards),
         training=None,
         verdict=GateVerdict(False, False, "merged from other adapters; no gate has judged it"),
         licences=tuple(dict.fromkeys(licence for card in cards for licence in card.licences)),
     )
+
+
+def _rounding(cards: Sequence[Card]) -> dict[str, Setting]:
+    """The method that all parts share: an export rounds the base as it was rounded while they were trained."""
+    methods = {one.method if one.method != "merge" else _kept(one) for one in cards}
+    shared = methods.pop() if len(methods) == 1 else None
+    return {"method": Setting(shared, "that of the merged adapters")} if shared else {}
+
+
+def _kept(card: Card) -> str | None:
+    kept = card.settings.get("method")
+    return None if kept is None else str(kept.value)
 
 
 def _serving(pieces: Sequence[_Piece]) -> Serving | None:

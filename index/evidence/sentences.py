@@ -16,7 +16,7 @@ _END = re.compile(
     r"|[.!?]+[\"'”’)\]]*(?=\s|$)"
     r"|\n(?=\s*(?:\n|[-*+•]\s|\d+[.)]\s|#{1,6}\s|\||>\s))"  # a new block, list item, heading, table row
 )
-_BLOCK_LINE = re.compile(r"(?:#{1,6}\s|\||[-*+•]\s)[^\n]*$")
+_BLOCK_LINE = re.compile(r"(?:#{1,6}\s|\|)[^\n]*$")
 
 
 def sentences(text: str) -> list[Span]:

@@ -94,6 +94,17 @@ def test_the_card_tells_of_all_parts(library: Library, base: BaseIdentity) -> No
     assert card.verdict and not card.verdict.promoted and not card.verdict.gate
 
 
+def test_the_rounding_of_the_base_is_kept_where_the_parts_agree(library: Library, base: BaseIdentity) -> None:
+    for name, method in (("a", "qlora"), ("b", "qlora"), ("c", "lora")):
+        put(library, base, name, weights=tensors(seed=ord(name)), method=method)
+    both = merge(library, "both", {"a": 1.0, "b": 1.0})
+    again = merge(library, "again", {"both": 1.0, "a": 1.0})
+    mixed = merge(library, "mixed", {"a": 1.0, "c": 1.0})
+    for adapter in (both, again):
+        assert check_adapter(adapter.folder).settings["method"].value == "qlora"
+    assert check_adapter(mixed.folder).settings == {}
+
+
 @pytest.mark.parametrize(
     ("options", "code"),
     [
