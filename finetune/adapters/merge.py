@@ -159,7 +159,7 @@ def _card(name: str, pieces: Sequence[_Piece], sha256: str) -> Card:
 
 
 def _rounding(cards: Sequence[Card]) -> dict[str, Setting]:
-    """The method that all parts share: an export rounds the base as it was rounded while they were trained."""
+    """The method that all parts share: exports round the base as it was rounded in their training."""
     methods = {one.method if one.method != "merge" else _kept(one) for one in cards}
     shared = methods.pop() if len(methods) == 1 else None
     return {"method": Setting(shared, "that of the merged adapters")} if shared else {}

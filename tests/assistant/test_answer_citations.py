@@ -7,7 +7,6 @@ import pytest
 from assistant.answer.citations import CitationChecker, check_sentence, split_answer
 from corpora.records import Passage
 from index.evidence.sentences import sentences
-from index.evidence.sentences import sentences
 from index.evidence.support import find_evidence, read_claim
 
 HARBOUR = (
@@ -193,7 +192,10 @@ def test_a_checker_adds_up_what_it_saw() -> None:
 
 
 def test_a_list_item_goes_on_over_the_end_of_its_line() -> None:
-    text = "- It is removed only when the folder is\n  empty, and never before.\n- Nothing else is.\n| a | b |\nRest"
+    text = (
+        "- It is removed only when the folder is\n  empty, and never before.\n- Nothing else is.\n"
+        "| a | b |\nRest"
+    )
     assert [text[span.start : span.end] for span in sentences(text)] == [
         "- It is removed only when the folder is\n  empty, and never before.",
         "- Nothing else is.",
