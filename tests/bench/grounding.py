@@ -49,7 +49,7 @@ SETTINGS = TuneSettings().with_(
     batch=64,
     weighting="row",
     first_token=0.4,
-    epochs=1.2,
+    epochs=1.0,
     evaluations=1,
 )
 _LICENCE = "CC-BY-SA-4.0"

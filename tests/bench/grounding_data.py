@@ -13,12 +13,13 @@ import math
 import random
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from grounding_altered import Alterer
 
+import corpora
 from corpora.prompt import REFUSAL, render, reply
 from corpora.records import Message, Passage
 
@@ -39,6 +40,10 @@ _MOST_QUESTIONS = 24  # of a group
 _MOST_CHARACTERS = 4200  # of the passages of a group
 _RESERVED = 0.08  # of the paragraphs with unanswerable questions
 _WINDOW = 900  # characters around an answer in a long article
+
+_CALIBRATION = Path(corpora.__file__).parent / "calibration" / "en.jsonl"
+_SENTENCE_END = re.compile(r"(?<=[a-z\d)]{2}[.?!])\s+(?=[A-Z])")
+_HEAD = 120  # characters that tell a paragraph from the others, letters and digits alone
 
 Article = list["Paragraph"]
 
@@ -85,8 +90,8 @@ class Shares:
 
     unanswered: float = 1.0  # of the questions that look answerable and are not
     altered: float = 0.6  # of the answered questions, which then come changed too
-    others: float = 0.3  # of the sets outside of the SQuAD family
-    passes: int = 1  # over the SQuAD family, each with other groups
+    others: float = 0.4  # of the sets outside of the SQuAD family
+    passes: int = 2  # over the SQuAD family, each with other groups
 
 
 def rows(folder: Path, shares: Shares, seed: int) -> list[Row]:
@@ -129,11 +134,12 @@ def _is_reserved(paragraph: Paragraph) -> bool:
 def squad_articles(folder: Path) -> Mapping[str, Article]:
     """Paragraphs by title; a paragraph that is in several sets has the questions of all of them."""
     by_text: dict[str, Paragraph] = {}
+    barred = calibration_keys()
     for name in _SQUAD_FAMILY:
         here: dict[str, Paragraph] = {}
         for row in read(folder, name, "docs"):
-            if row["title"] not in BARRED:
-                key = re.sub(r"\W+", "", row["text"])[:120]
+            key = _key(row["text"])
+            if row["title"] not in BARRED and key not in barred:
                 here[row["doc_id"]] = by_text.setdefault(key, Paragraph(row["title"], row["text"], name))
         for row in read(folder, name, "questions"):
             paragraph = here.get(row["doc_ids"][0])
@@ -149,6 +155,16 @@ def squad_articles(folder: Path) -> Mapping[str, Article]:
     for paragraph in by_text.values():
         articles[paragraph.title].append(paragraph)
     return articles
+
+
+def calibration_keys() -> frozenset[str]:
+    """The paragraphs that measure readers in `generate`, which must not have taught them."""
+    lines = _CALIBRATION.read_text("utf-8").splitlines()
+    return frozenset(_key(json.loads(line)["passage"]) for line in lines)
+
+
+def _key(text: str) -> str:
+    return re.sub(r"\W+", "", text)[:_HEAD]
 
 
 def other_paragraphs(folder: Path, rng: random.Random) -> list[Paragraph]:
@@ -335,7 +351,8 @@ def _some(asked: list[Asked], rng: random.Random, most: int = _MOST_QUESTIONS) -
 
 
 def _rows_of(members: Sequence[Paragraph], asked: Sequence[Asked], rng: random.Random) -> list[Row]:
-    passages = [_passage(member, rng) for member in members]
+    shape = rng.choices((_plain, _titled, _listed), (0.7, 0.18, 0.12))[0]
+    passages = [_passage(member, shape, rng) for member in members]
     found = []
     for one in asked:
         prompt = render(one.question, passages, count_tokens=_no_limit, limit=1, examples=False)
@@ -344,12 +361,26 @@ def _rows_of(members: Sequence[Paragraph], asked: Sequence[Asked], rng: random.R
     return found
 
 
-def _passage(member: Paragraph, rng: random.Random) -> Passage:
+def _passage(member: Paragraph, shape: Callable[[Paragraph], str], rng: random.Random) -> Passage:
     """Under a file name such as people give, with a heading or without."""
     name = member.title.replace("/", "-")
     path = rng.choice((f"{name}.md", f"{name}.md", f"{name.replace('_', ' ')}.txt", f"{name.lower()}.md"))
     heading = member.title.replace("_", " ") if rng.random() < 0.6 else None
-    return Passage(1, "x", "x", path, "md", 0, 0, len(member.text), 1, 1, None, heading, member.text)
+    text = shape(member)
+    return Passage(1, "x", "x", path, "md", 0, 0, len(text), 1, 1, None, heading, text)
+
+
+def _plain(member: Paragraph) -> str:
+    return member.text
+
+
+def _titled(member: Paragraph) -> str:
+    return f"## {member.title.replace('_', ' ')}\n\n{member.text}"
+
+
+def _listed(member: Paragraph) -> str:
+    """Its sentences as the points of a Markdown list."""
+    return "\n".join(f"- {one}" for one in _SENTENCE_END.split(member.text))
 
 
 def _no_limit(_messages: Sequence[Message]) -> int:

@@ -67,7 +67,7 @@ def test_little_memory_means_few_tokens_at_a_time(
 def test_passes_side_by_side_share_the_memory(
     model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free = 200 << 20
+    free = 400 << 20
     one = estimated(model, free, monkeypatch, forests=True)
     two = estimated(model, free, monkeypatch, replace(PACE, workers=2), forests=True)
     assert two.micro_tokens == one.micro_tokens // 2
