@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _SIZES = (1, 2, 4)  # rows of the three steps
+_TRIES = 2  # of each; the faster counts, since what else runs here can only slow a pass down
 _SCATTERED = 3.2  # heap of forests of many sizes over that of the probe's: 3.2 and 4.7 after 200 steps
 _FORWARD_SHARE = 0.4  # of a training step, that evaluation takes
 _FILL = 0.7  # of the free memory, that a run may take
@@ -76,7 +77,7 @@ class Estimate:
 
 
 def measure(model: PreTrainedModel, loss: Loss, rows: Sequence[EncodedRow], stop: Callable[[], bool]) -> Pace:
-    """The pace of `model` on rows of middling length: three passes, no update, after one to warm up."""
+    """The pace of `model` on rows of middling length: passes of three sizes, no update, after a first one."""
     places = sorted(range(len(rows)), key=lambda place: len(rows[place].input_ids))
     middle = rows[places[len(places) // 2]]
     count = max(_SIZES) * loss.workers
@@ -94,10 +95,9 @@ def measure(model: PreTrainedModel, loss: Loss, rows: Sequence[EncodedRow], stop
             [(worker * size + n,) for n in range(size)] for worker in range(loss.workers)
         ]
         reset_peak()
-        began = time.perf_counter()
-        _pass(model, passes, micro)
+        seconds = min(_seconds_of_pass(model, passes, micro) for _ in range(_TRIES))
         tokens = loss.workers * size * len(middle.input_ids)
-        found.append((tokens, time.perf_counter() - began, max(peak_bytes() - before, 0)))
+        found.append((tokens, seconds, max(peak_bytes() - before, 0)))
     seconds_base, seconds_per_token = _line([(tokens, seconds) for tokens, seconds, _ in found])
     _, bytes_per_token = _line([(tokens, float(size)) for tokens, _, size in found])
     return Pace(seconds_base / loss.workers, seconds_per_token, before, bytes_per_token, loss.workers)
@@ -156,6 +156,12 @@ def estimate(
         computed=int(computed * epochs),
         workers=loss.workers,
     )
+
+
+def _seconds_of_pass(model: PreTrainedModel, passes: Passes, micro: Sequence[Sequence[Pack]]) -> float:
+    began = time.perf_counter()
+    _pass(model, passes, micro)
+    return time.perf_counter() - began
 
 
 def _pass(model: PreTrainedModel, passes: Passes, micro: Sequence[Sequence[Pack]]) -> None:

@@ -1,9 +1,9 @@
-"""Trains the shipped grounding adapter: `python tests/bench/grounding.py DATA FOLDER [--seed N]`.
+"""Trains the shipped grounding adapter: `grounding.py DATA DOCUMENTS FOLDER [--seed N]`.
 
-DATA holds the sets that `grounding_data` reads, as `NAME.docs.jsonl` and `NAME.questions.jsonl`. FOLDER gets
-the run, which goes on where it was when it is called again, and the adapter in FOLDER/grounding with its
-card. The refusal threshold is chosen on validation paragraphs; questions about held-out articles are for
-`tests/bench/grounded.py` alone.
+DATA holds the sets that `grounding_data` reads, as `NAME.docs.jsonl` and `NAME.questions.jsonl`, DOCUMENTS
+the folders of manuals. FOLDER gets the run, which goes on where it was when it is called again, and the
+adapter in FOLDER/grounding with its card. The refusal threshold is chosen on validation paragraphs;
+questions about held-out articles are for `tests/bench/grounded.py` alone.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from grounding_data import LICENCES, Row, Shares, rows, validation_rows
+from grounding_manuals import MANUALS
 
 from assistant.chat_models import load_chat_model
 from assistant.chat_models.local import LocalChatModel
@@ -90,7 +91,8 @@ def card_of(
             sha256=rows_sha256(train, validation),
             kinds=dict(sorted(Counter(row.kind for row in taken).items())),
             methods={
-                "human": sum(row.kind != "altered" for row in taken),
+                "human": sum(row.kind != "altered" and row.source not in MANUALS for row in taken),
+                "rules": sum(row.kind != "altered" and row.source in MANUALS for row in taken),
                 "altered": by_kind(taken, "altered"),
             },
             languages=("en",),
@@ -125,13 +127,14 @@ def by_kind(taken: Sequence[Row], kind: str) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
+    parser.add_argument("documents", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--epochs", type=float, default=SETTINGS.epochs)
     given = parser.parse_args()
     base = model_folder(BASE, offline=False)
     chat = ChatEncoder.of_folder(base, BASE)
-    taken = rows(given.data, Shares(), given.seed)
+    taken = rows(given.data, given.documents, Shares(), given.seed)
     train, validation = encoded(taken, chat), encoded(validation_rows(given.data, given.seed), chat)
     settings = replace(SETTINGS, seed=given.seed, epochs=given.epochs)
     print(f"{len(train)} rows, {len(validation)} for validation: {dict(Counter(row.kind for row in taken))}")

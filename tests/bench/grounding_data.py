@@ -1,4 +1,4 @@
-"""Training rows of the shipped grounding adapter, from human questions over Wikipedia and other open texts.
+"""Training rows of the shipped grounding adapter: human questions over open texts, and some made by rule.
 
 A group is a few passages with every question that is asked of them: its rows share all of their prompt but
 the question, and the trainer reads what they share once. `BARRED` articles are in no row, whichever set they
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from grounding_altered import Alterer
+from grounding_manuals import manuals
 
 import corpora
 from corpora.prompt import REFUSAL, render, reply
@@ -34,11 +35,16 @@ LICENCES = {
     "clapnq": "Apache-2.0 (passages: Wikipedia, CC BY-SA 3.0)",
     "covid-qa": "Apache-2.0",
     "pubmedqa": "MIT",
+    "rust-book-en": "MIT OR Apache-2.0",
+    "flask-docs": "BSD-3-Clause",
 }
 _SQUAD_FAMILY = ("squad2", "xquad-en", "expmrc-squad")  # share articles, and some paragraphs
 _MOST_QUESTIONS = 24  # of a group
 _MOST_CHARACTERS = 4200  # of the passages of a group
 _RESERVED = 0.08  # of the paragraphs with unanswerable questions
+_AMONG_OTHERS = 0.6  # of the paragraphs, a pass: asked among others like them
+_OTHERS_ASKED = 0.12  # of the questions about those others
+_NOT_FIRST = 0.15  # of such groups: the order is any
 _WINDOW = 900  # characters around an answer in a long article
 
 _CALIBRATION = Path(corpora.__file__).parent / "calibration" / "en.jsonl"
@@ -57,6 +63,8 @@ class Paragraph:
     source: str
     answered: list[tuple[str, str]] = field(default_factory=list)
     unanswered: list[str] = field(default_factory=list)
+    path: str | None = None
+    heading: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,7 @@ class Asked:
     answer: str | None
     gold: int | None
     kind: str
+    about: int = 0  # the place of the passage that it was asked of
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +103,15 @@ class Shares:
     passes: int = 2  # over the SQuAD family, each with other groups
 
 
-def rows(folder: Path, shares: Shares, seed: int) -> list[Row]:
-    """All training rows in the order of their groups."""
+def rows(folder: Path, documents: Path, shares: Shares, seed: int) -> list[Row]:
+    """All training rows in the order of their groups; `documents` holds the folders of manuals."""
     rng = random.Random(seed)
     articles = _part_of(squad_articles(folder), reserved=False)
     others = other_paragraphs(folder, rng)
     groups: list[tuple[list[Paragraph], list[Asked]]] = []
     for _ in range(shares.passes):
         groups += _article_groups(articles, shares, rng)
+    groups += _article_groups(manual_articles(documents), shares, rng)
     taken = [one for one in others if rng.random() < shares.others]
     groups += [_other_group(one, others, rng) for one in taken]
     rng.shuffle(groups)
@@ -154,6 +164,17 @@ def squad_articles(folder: Path) -> Mapping[str, Article]:
     articles: dict[str, Article] = defaultdict(list)
     for paragraph in by_text.values():
         articles[paragraph.title].append(paragraph)
+    return articles
+
+
+def manual_articles(documents: Path) -> Mapping[str, Article]:
+    """Passages of manuals by file, with the questions that rules make of them."""
+    articles: dict[str, Article] = defaultdict(list)
+    for one in manuals(documents):
+        answered = [(question, " ".join(answer.split())) for question, answer in one.answered]
+        articles[one.path].append(
+            Paragraph(one.path, one.text, one.name, answered, path=one.path, heading=one.heading)
+        )
     return articles
 
 
@@ -255,7 +276,7 @@ def read(folder: Path, name: str, what: str) -> list[dict]:
 def _article_groups(
     articles: Mapping[str, Article], shares: Shares, rng: random.Random
 ) -> Iterator[tuple[list[Paragraph], list[Asked]]]:
-    """Each paragraph alone, and about once among two to four of its article that are like it."""
+    """Each paragraph alone, and some of them before one to three of its article that are like it."""
     for title, paragraphs in articles.items():
         texts = [one.text for one in paragraphs]
         near, alterer = Near(texts), Alterer(texts)
@@ -269,24 +290,40 @@ def _article_groups(
             if rng.random() < 0.15:
                 asked += _strangers(title, articles, rng)
             yield members, _some(asked, rng)
-        used: set[int] = set()
         for place in places:
-            if place in used or len(paragraphs) < 3:
+            if len(paragraphs) < 3 or rng.random() > _AMONG_OTHERS:
                 continue
-            around = [one for one in near.of(place, 10) if one not in used or rng.random() < 0.2]
-            some = [place, *rng.sample(around, min(rng.choice((1, 2, 3, 3, 3)), len(around)))]
-            used.update(some)
-            members = [paragraphs[one] for one in some]
+            around = rng.sample(near.of(place, 8), min(rng.choice((1, 2, 3, 3, 3)), len(paragraphs) - 1, 8))
+            members = [paragraphs[place], *(paragraphs[one] for one in around)]
             if rng.random() < 0.15:
                 members[-1] = rng.choice(articles[rng.choice(list(articles))])
-            rng.shuffle(members)
             while len(members) > 1 and sum(len(one.text) for one in members) > _MOST_CHARACTERS:
                 members.pop()
-            asked = _some(_questions(members, alterer, shares, rng), rng, _MOST_QUESTIONS - 3)
-            asked += _missing(members, paragraphs, rng.choice((1, 2, 3)), rng)
-            if rng.random() < 0.2:
-                asked += _strangers(title, articles, rng)
-            yield members, _some(asked, rng)
+            yield _group_led_by(members, paragraphs, articles, alterer, shares, rng)
+
+
+def _group_led_by(
+    members: list[Paragraph],
+    article: Article,
+    articles: Mapping[str, Article],
+    alterer: Alterer,
+    shares: Shares,
+    rng: random.Random,
+) -> tuple[list[Paragraph], list[Asked]]:
+    """Members in the order in which a retriever gives them: what most questions are about comes first."""
+    leader = members[0]
+    if rng.random() < _NOT_FIRST:
+        rng.shuffle(members)
+    asked = [
+        one
+        for one in _questions(members, alterer, shares, rng)
+        if members[one.about] is leader or rng.random() < _OTHERS_ASKED
+    ]
+    asked = _some(asked, rng, _MOST_QUESTIONS - 3)
+    asked += _missing(members, article, rng.choice((0, 1, 2)), rng)
+    if rng.random() < 0.2:
+        asked += _strangers(members[0].title, articles, rng)
+    return members, _some(asked, rng)
 
 
 def _questions(
@@ -294,9 +331,9 @@ def _questions(
 ) -> list[Asked]:
     asked: list[Asked] = []
     for place, member in enumerate(members):
-        asked += [Asked(question, answer, place, "answered") for question, answer in member.answered]
+        asked += [Asked(question, answer, place, "answered", place) for question, answer in member.answered]
         asked += [
-            Asked(question, None, None, "unanswered")
+            Asked(question, None, None, "unanswered", place)
             for question in member.unanswered
             if rng.random() < shares.unanswered
         ]
@@ -305,7 +342,9 @@ def _questions(
             for question, _ in member.answered
             if rng.random() < shares.altered
         ]
-        asked += [Asked(question, None, None, "altered") for question in altered if question is not None]
+        asked += [
+            Asked(question, None, None, "altered", place) for question in altered if question is not None
+        ]
     return asked
 
 
@@ -366,7 +405,9 @@ def _passage(member: Paragraph, shape: Callable[[Paragraph], str], rng: random.R
     name = member.title.replace("/", "-")
     path = rng.choice((f"{name}.md", f"{name}.md", f"{name.replace('_', ' ')}.txt", f"{name.lower()}.md"))
     heading = member.title.replace("_", " ") if rng.random() < 0.6 else None
-    text = shape(member)
+    text = member.text if member.path else shape(member)
+    if member.path:
+        path, heading = member.path, member.heading
     return Passage(1, "x", "x", path, "md", 0, 0, len(text), 1, 1, None, heading, text)
 
 
