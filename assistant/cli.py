@@ -10,6 +10,8 @@ from assistant import __version__
 from assistant.commands import (
     adapters,
     ask,
+    batch,
+    chat,
     config,
     data,
     doctor,
@@ -21,6 +23,7 @@ from assistant.commands import (
     models,
     reindex,
     search,
+    sessions,
     status,
     tune,
 )
@@ -51,6 +54,8 @@ def assistant(
 
 app.command()(ingest.ingest)
 app.command()(ask.ask)
+app.command()(batch.batch)
+app.command()(chat.chat)
 app.command()(search.search)
 app.add_typer(documents.app, name="documents")
 app.command()(generate.generate)
@@ -63,4 +68,5 @@ app.add_typer(data.app, name="data")
 app.add_typer(adapters.app, name="adapters")
 app.command()(export.export)
 app.add_typer(models.app, name="models")
+app.add_typer(sessions.app, name="sessions")
 app.add_typer(config.app, name="config")

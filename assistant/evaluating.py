@@ -86,13 +86,13 @@ class Examined:
     @property
     def adapter(self) -> str | None:
         """The name of the adapter that answers."""
-        return getattr(self._engine._chat(), "adapter_name", None)
+        return getattr(self._engine.chat, "adapter_name", None)
 
     def likelihood(self) -> GoldLikelihood | None:
         """How likely the model finds an answer; None for a model elsewhere. Loads the model."""
         from assistant.chat_models.local import LocalChatModel
 
-        model = self._engine._chat()
+        model = self._engine.chat
         if not isinstance(model, LocalChatModel):
             return None
         return GoldLikelihood(

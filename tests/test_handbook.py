@@ -42,7 +42,7 @@ def test_every_command_and_option_named_exists() -> None:
     for guide in GUIDES:
         for match in COMMAND.finditer(guide.read_text("utf-8")):
             words = (match[2] or "").split()
-            known = ("documents", "models", "config", "data", "adapters")
+            known = ("documents", "models", "config", "data", "adapters", "sessions")
             command = (match[1], words[0]) if match[1] in known and words else (match[1],)
             named.setdefault(command, set()).update(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", match[2] or ""))
     assert len(named) >= 10

@@ -18,7 +18,7 @@ main({argv!r})
 print(*({heavy!r} & set(sys.modules)), file=sys.stderr)
 """
 COMMANDS = ["ingest", "search", "ask", "documents", "reindex", "models", "status", "doctor", "config"]
-COMMANDS += ["generate", "data", "tune", "eval", "adapters", "export"]
+COMMANDS += ["generate", "data", "tune", "eval", "adapters", "export", "chat", "sessions", "batch"]
 
 
 def modules_after(argv: list[str], heavy: set[str]) -> list[str]:

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypedDict
 
 from assistant.answer.citations import CitationChecker
 from assistant.answer.extractive import extract, rank_sentences, sentence_alone
-from assistant.answer.refusal import is_refusal, refusal_sentence
-from assistant.answer.stream import AnswerStream
+from assistant.answer.refusal import refusal_sentence
+from assistant.answer.writing import Prompted, Written
 from corpora.errors import UsageError
-from corpora.prompt import STOPS, MessageCounter, RenderedPrompt, render, render_closed_book
+from corpora.prompt import STOPS, MessageCounter, render, render_closed_book
 from corpora.records import Answer, ScoredPassage, Seconds, Usage
 
 if TYPE_CHECKING:
@@ -75,16 +76,6 @@ class ModelSource(Protocol):
     def chat(self) -> BaseChatModel: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What the language model made of a prompt: the checked text and what it cost."""
-
-    text: str
-    refused: bool
-    usage: Usage
-    checker: CitationChecker | None
-
-
 class AnswerEngine:
     """Answers questions from one library. Without a model it can only quote (`extractive`).
 
@@ -122,14 +113,37 @@ class AnswerEngine:
 
         Raises UsageError for an empty question or one that the model's context cannot hold.
         """
+        step = self.prepare(question, glob=glob, kind=kind, retrieval=retrieval, extractive=extractive)
+        if isinstance(step, Answer):
+            return step
+        answer = self.finish(step, self._write(step, show))
+        if step.weak and show is not None and answer.kind == "generated" and not answer.refused:
+            show(answer.answer or "")
+        return answer
+
+    def prepare(
+        self,
+        question: str,
+        *,
+        k: int | None = None,
+        glob: str | None = None,
+        kind: str | None = None,
+        retrieval: bool = True,
+        extractive: bool = False,
+    ) -> Answer | Prompted:
+        """As far as it goes without writing: an answer where none is to be written, else its prompt.
+
+        `k` passages are found, where it is given. Raises as `answer`.
+        """
         question = question.strip()
         if not question:
             raise UsageError("Empty question.", hint='assistant ask "your question"')
         begun = time.perf_counter()
         if not retrieval:
-            return self._closed_book(question, show, begun)
+            prompt = render_closed_book(question, **self._budget())
+            return Prompted(_draft(question, [], Seconds()), prompt, STOPS, None, False, begun)
         found = self._retriever.search(
-            question, k=self.k, mode=self._mode, glob=glob, kind=kind, per_source=self._per_source
+            question, k=k or self.k, mode=self._mode, glob=glob, kind=kind, per_source=self._per_source
         )
         draft = _draft(question, found, Seconds(retrieve=time.perf_counter() - begun))
         if not found or (self._floor is not None and not self._floor.answerable(question, found)):
@@ -137,9 +151,37 @@ class AnswerEngine:
         if extractive or not self._can_write(question, found):
             text, citations = extract(question, [hit.passage for hit in found])
             return _timed(replace(draft, answer=text, kind="extractive", citations=citations), begun)
-        return self._generated(draft, show, begun)
+        return self._prompted(draft, begun)
 
-    def _generated(self, draft: Answer, show: Show | None, begun: float) -> Answer:
+    def with_model(self, model: ModelSource, k: int) -> AnswerEngine:
+        """The same library and settings with another model and number of passages."""
+        other = copy(self)
+        other._model, other.k = model, k
+        return other
+
+    def finish(self, step: Prompted, written: Written) -> Answer:
+        """The answer that the model's text makes: cited, refused, or quoted where it has no ground."""
+        checker, begun = step.checker, step.begun
+        named = replace(step.draft, usage=written.usage)
+        if checker is None:
+            return self._finished(replace(named, answer=written.text, unsupported=True), begun)
+        named = replace(named, passages_left_out=len(named.passages) - step.prompt.included)
+        said_nothing = not any(map(str.isalnum, written.text))
+        if written.refused or (said_nothing and not step.weak):
+            return self._finished(replace(named, refused=True, refusal="model"), begun)
+        named = replace(named, dropped_citations=checker.dropped)
+        supported = bool(checker.citations) and checker.supported
+        if step.weak and not supported:
+            # Its own words have no ground, but the sentences that it was given do: these are what is known.
+            text, citations = extract(named.question, [hit.passage for hit in named.passages])
+            quoted = replace(named, answer=text, kind="extractive", citations=citations)
+            return self._finished(quoted, begun)
+        cited = replace(
+            named, answer=written.text, unsupported=not supported, citations=tuple(checker.citations)
+        )
+        return self._finished(cited, begun)
+
+    def _prompted(self, draft: Answer, begun: float) -> Prompted:
         passages = [hit.passage for hit in draft.passages]
         numbers = list(range(1, len(passages) + 1))
         given = passages
@@ -152,57 +194,23 @@ class AnswerEngine:
             given = [sentence_alone(passages[0], best.span)]
         prompt = render(draft.question, given, **self._budget(), examples=examples)
         checker = CitationChecker(draft.question, passages[: prompt.included], numbers)
-        written = self._write(prompt, checker, None if weak else show, (*STOPS, "\n\n") if weak else STOPS)
-        left_out = len(draft.passages) - prompt.included
-        named = replace(draft, passages_left_out=left_out, usage=written.usage)
-        said_nothing = not any(map(str.isalnum, written.text))
-        if written.refused or (said_nothing and not weak):
-            return self._finished(replace(named, refused=True, refusal="model"), begun)
-        named = replace(named, dropped_citations=checker.dropped)
-        supported = bool(checker.citations) and checker.supported
-        if weak and not supported:
-            # Its own words have no ground, but the sentences that it was given do: these are what is known.
-            text, citations = extract(draft.question, [hit.passage for hit in draft.passages])
-            quoted = replace(named, answer=text, kind="extractive", citations=citations)
-            return self._finished(quoted, begun)
-        if weak and show is not None:
-            show(written.text)
-        cited = replace(
-            named, answer=written.text, unsupported=not supported, citations=tuple(checker.citations)
-        )
-        return self._finished(cited, begun)
+        return Prompted(draft, prompt, (*STOPS, "\n\n") if weak else STOPS, checker, weak, begun)
 
-    def _closed_book(self, question: str, show: Show | None, begun: float) -> Answer:
-        prompt = render_closed_book(question, **self._budget())
-        written = self._write(prompt, None, show)
-        draft = _draft(question, [], Seconds())
-        return self._finished(
-            replace(draft, answer=written.text, unsupported=True, usage=written.usage), begun
-        )
-
-    def _write(
-        self,
-        prompt: RenderedPrompt,
-        checker: CitationChecker | None,
-        show: Show | None,
-        stops: Sequence[str] = STOPS,
-    ) -> Written:
+    def _write(self, step: Prompted, show: Show | None) -> Written:
         from assistant.chat_models.talk import stream_text
 
-        whole: list[str] = []
-        usage = Usage(prompt_tokens=prompt.tokens)
-        stream = AnswerStream(checker.check if checker else str, show)
-        for text, counted in stream_text(self._chat(), prompt.messages, self._max_new_tokens, stops):
-            whole.append(text)
-            stream.feed(text)
+        usage = Usage(prompt_tokens=step.prompt.tokens)
+        writing = step.writing(show)
+        pieces = stream_text(self.chat, step.prompt.messages, self._max_new_tokens, step.stops)
+        for text, counted in pieces:
             usage = counted or usage
-            if stream.repeating:
+            if not writing.feed(text):
                 break
-        if checker is not None and is_refusal("".join(whole)):
-            return Written("", True, usage, checker)
-        return Written(stream.finish(), False, usage, checker)
+        return writing.end(usage)
 
-    def _chat(self) -> BaseChatModel:
+    @property
+    def chat(self) -> BaseChatModel:
+        """The language model; the first use loads it. Raises UsageError without one."""
         if self._model is None:
             raise UsageError("This needs a language model.", hint="--model NAME")
         return self._model.chat
@@ -210,7 +218,7 @@ class AnswerEngine:
     def _budget(self) -> Budget:
         from assistant.chat_models.talk import context_tokens, count_tokens
 
-        chat = self._chat()
+        chat = self.chat
         return {
             "count_tokens": lambda messages: count_tokens(chat, messages),
             "limit": context_tokens(chat) - self._max_new_tokens,

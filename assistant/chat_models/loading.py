@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assistant.chat_models.adapters import adapter_for, attach_adapter
+from assistant.chat_models.folding import folded
 from assistant.chat_models.identity import model_fingerprint
 from assistant.chat_models.local import LocalChatModel, LocalWeights
 from corpora.errors import Conflict, Missing
@@ -47,7 +48,9 @@ def load_local(
     opening: Layers = ()
     if fitting is not None:
         model, opening = attach_adapter(model, fitting.folder)
-    parts = [*_precision(model), *([str(serving)] if serving else [])]
+    model, one = folded(model)
+    _flatten_last(model)
+    parts = [*_precision(model), *([str(serving)] if serving else []), *(["folded"] if one else [])]
     context = min(int(getattr(model.config, "max_position_embeddings", _MAX_CONTEXT)), _MAX_CONTEXT)
     weights = LocalWeights(
         model=model.eval(),  # type: ignore[no-untyped-call]
@@ -86,6 +89,22 @@ def _model(folder: Path) -> PreTrainedModel:
     except (OSError, ValueError, KeyError) as error:
         raise Conflict(f"The model in {folder} cannot be used: {error}", code="model_unusable") from error
     return model
+
+
+def _flatten_last(model: PreTrainedModel) -> None:
+    """Give the output layer the last token of a prompt as a tensor of its own, not as a view of all tokens.
+
+    torch multiplies such a view by a copy of the whole vocabulary's weights: 0.20 s for each prompt against
+    0.01 (SmolLM2, bfloat16, one core), a third of the time that a prompt takes.
+    """
+    import torch
+
+    def flat(_layer: torch.nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(one.clone(memory_format=torch.contiguous_format) for one in given)
+
+    last = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    if last is not None:
+        last.register_forward_pre_hook(flat)
 
 
 def _four_bit() -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,10 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import RunnableConfig
 from pydantic import ConfigDict, PrivateAttr
 
-from assistant.chat_models.batch import Row, write_rows
+from assistant.chat_models.batch import Meter, Row, Watch, write_rows
+from assistant.chat_models.decoding import begun
 from assistant.chat_models.likelihood import mean_log_likelihoods
-from assistant.chat_models.prefill import Layers, Prefiller
+from assistant.chat_models.prefill import Layers, Prefiller, Stems
 from assistant.chat_models.refusing import RefusalRule
 from assistant.chat_models.sampling import Chooser
 from assistant.chat_models.tokens import GrowingText, TokenizerEncoder, before_stop
@@ -76,6 +77,7 @@ class LocalChatModel(BaseChatModel):
     _encoder: TokenizerEncoder = PrivateAttr()
     _chat: ChatEncoder = PrivateAttr()
     _prefiller: Prefiller = PrivateAttr()
+    _stems: Stems = PrivateAttr()
     _cancelled: threading.Event = PrivateAttr(default_factory=threading.Event)
 
     def __init__(self, weights: LocalWeights, **fields: Any) -> None:
@@ -84,6 +86,7 @@ class LocalChatModel(BaseChatModel):
         self._encoder = TokenizerEncoder(weights.tokenizer)
         self._chat = ChatEncoder(weights.tokenizer, template=weights.template, ends=weights.stop_ids)
         self._prefiller = Prefiller(weights.model, weights.opening)
+        self._stems = Stems(self.prompt_ids)
 
     @property
     def _llm_type(self) -> str:
@@ -134,11 +137,19 @@ class LocalChatModel(BaseChatModel):
         """Stop the generation that is running."""
         self._cancelled.set()
 
-    def generate_batch(self, asks: Sequence[Ask]) -> list[Reply]:
-        """The replies to `asks`, in order, written side by side in one batch; longest prompts set its size.
+    def generate_batch(
+        self,
+        asks: Sequence[Ask],
+        *,
+        watches: Sequence[Watch] | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        meter: Meter | None = None,
+    ) -> list[Reply]:
+        """The replies to `asks`, in order, written side by side.
 
         A prompt that is over the context fails by itself. The same asks in the same order give the same
-        replies, bit for bit.
+        replies, bit for bit. `watches` hear the text of each reply as it comes and end it by False; `stop` is
+        asked between prompts and between tokens, and makes all replies "cancelled"; `meter` counts.
         """
         self._cancelled.clear()
         prompts = [self.prompt_ids(ask.messages) for ask in asks]
@@ -146,8 +157,23 @@ class LocalChatModel(BaseChatModel):
         for n, (ask, prompt) in enumerate(zip(asks, prompts, strict=True)):
             room = min(ask.max_new_tokens, self._weights.context - len(prompt))
             if room > 0:
-                rows[n] = Row(ask, prompt, room, self._weights.tokenizer, self._rule(ask.messages))
-        done = not rows or self._write(list(rows.values()))
+                rows[n] = Row(
+                    ask,
+                    prompt,
+                    room,
+                    self._weights.tokenizer,
+                    stem=self._stems.shared(ask.messages, prompt),
+                    rule=self._rule(ask.messages),
+                    watch=watches[n] if watches else None,
+                )
+        done = not rows or write_rows(
+            list(rows.values()),
+            self._prefiller,
+            self._weights.model,
+            self._weights.stop_ids,
+            stopped=lambda: self._cancelled.is_set() or stop(),
+            meter=meter or Meter(),
+        )
         unread = [self._too_long(len(prompt)) if n not in rows else None for n, prompt in enumerate(prompts)]
         return [
             Reply(None, error=unread[n] or "cancelled") if n not in rows or not done else rows[n].reply()
@@ -228,32 +254,25 @@ class LocalChatModel(BaseChatModel):
 
     def _tokens(self, ids: Sequence[int], ask: Ask) -> Iterator[int]:
         """Ids of the answer, one at a time, up to the limit or the end of the turn (which is not given)."""
-        import torch
-
         weights = self._weights
         if len(ids) >= weights.context:
             raise UsageError(self._too_long(len(ids)))
         limit = min(ask.max_new_tokens, weights.context - len(ids))
         self._cancelled.clear()
-        device = weights.model.device
         chooser, rule = Chooser(ask), self._rule(ask.messages)
-        cache = self._prefiller.cache()
-        step = torch.tensor([list(ids)], device=device)
-        for _ in range(limit):
-            with torch.inference_mode():
-                logits = weights.model(
-                    input_ids=step, past_key_values=cache, use_cache=True, logits_to_keep=1
-                ).logits[0, -1]
-            if rule is not None:
-                if rule.refuses(logits):
-                    yield from rule.ids[:limit]
-                    return
-                logits, rule = rule.without_refusal(logits), None
+        logits, decoder = begun(self._prefiller, weights.model, ids, self._stems.shared(ask.messages, ids))
+        if rule is not None:
+            if rule.refuses(logits):
+                yield from rule.ids[:limit]
+                return
+            logits = rule.without_refusal(logits)
+        for written in range(1, limit + 1):
             token = chooser.choose(logits)
             if token in weights.stop_ids or self._cancelled.is_set():
                 return
             yield token
-            step = torch.tensor([[token]], device=device)
+            if written < limit:
+                logits = decoder.step([token])[0]
 
     def _rule(self, messages: Sequence[Message]) -> RefusalRule | None:
         """How the refusal of this prompt is decided; None where the text that the model writes decides."""
@@ -262,10 +281,6 @@ class LocalChatModel(BaseChatModel):
             return None
         *ids, _end = self._chat.answer_ids(messages, sentence)
         return RefusalRule(tuple(ids), serving.refusal_threshold)
-
-    def _write(self, rows: list[Row]) -> bool:
-        weights = self._weights
-        return write_rows(rows, self._prefiller, weights.model, weights.stop_ids, self._cancelled)
 
     def _likelihoods(self, pairs: Sequence[tuple[list[int], str]]) -> list[float]:
         context = self._weights.context

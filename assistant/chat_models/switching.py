@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assistant.chat_models.adapters import attach_adapter
+from assistant.chat_models.folding import Fold
 from assistant.chat_models.local import LocalChatModel, LocalWeights
 from corpora.errors import Conflict, UsageError
 from finetune.adapters.config import CONFIG, read_config
@@ -54,6 +55,7 @@ class Switchboard:
         self._base: LocalWeights = model.loaded
         self._adapters: dict[str, _Loaded] = {}
         self._peft: Any = None  # around the base, once a layer has an adapter
+        self._fold = Fold()
         self._active: str | None = None
         self._tries = 0
 
@@ -78,6 +80,7 @@ class Switchboard:
         config = read_config(folder)
         check_shapes(name, config, read_header(folder))  # before the layers of the base are touched
         fingerprint = f"{sha256_of(folder / WEIGHTS)} {sha256_of(folder / CONFIG)} {serving}"
+        self._set_layers(None)
         try:
             if config.is_lora:
                 self._tries += 1
@@ -85,7 +88,6 @@ class Switchboard:
                 self._attach(key, folder)
                 self._adapters[name] = _Loaded(key, fingerprint, serving)
             else:
-                self._set_layers(None)
                 _, opening = attach_adapter(self._base.model, folder)
                 self._adapters[name] = _Loaded(None, fingerprint, serving, opening)
         finally:
@@ -127,11 +129,12 @@ class Switchboard:
         """Which adapter the layers of the base apply; None: none."""
         if self._peft is None:
             return
-        if key is None:
-            self._peft.base_model.disable_adapter_layers()
-        else:
+        self._fold.take()
+        if key is not None:
             self._peft.base_model.enable_adapter_layers()
             self._peft.set_adapter(key, inference_mode=True)
+        if key is None or self._fold.put(self._peft, key):
+            self._peft.base_model.disable_adapter_layers()
 
     def _attach(self, key: str, folder: Path) -> None:
         from peft import PeftModel

@@ -7,6 +7,8 @@ from corpora.store.example_rows import Count, JudgeRecord, StoredReply, example_
 from corpora.store.examples import ExampleStore
 from corpora.store.library import Library
 from corpora.store.records import CacheSegment, KnownDocument, NewDocument, SkippedFile, Stat
+from corpora.store.session_rows import NewTurn, Rating, Session, Turn, TurnStatus
+from corpora.store.sessions import SessionStore
 from corpora.store.writer import Writer
 
 __all__ = [
@@ -17,9 +19,15 @@ __all__ = [
     "KnownDocument",
     "Library",
     "NewDocument",
+    "NewTurn",
+    "Rating",
+    "Session",
+    "SessionStore",
     "SkippedFile",
     "Stat",
     "StoredReply",
+    "Turn",
+    "TurnStatus",
     "Writer",
     "content_hash",
     "example_id",

@@ -269,7 +269,7 @@ def _build(folder: Path) -> None:
         try:
             connection.execute(f"PRAGMA page_size = {schema.PAGE_SIZE}")
             connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-            connection.executescript(f"BEGIN; {schema.TABLES} {schema.EXAMPLES} COMMIT;")
+            connection.executescript(f"BEGIN; {schema.TABLES} {schema.EXAMPLES} {schema.SESSIONS} COMMIT;")
             facts = {
                 "format_version": str(schema.FORMAT_VERSION),
                 "generation": "0",

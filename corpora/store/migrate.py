@@ -10,20 +10,25 @@ from pathlib import Path
 from corpora.errors import Conflict
 from corpora.store.connection import DATABASE, Access, connect, damaged, read_only, translated
 from corpora.store.guard import held
-from corpora.store.schema import APPLICATION_ID, EXAMPLES, FORMAT_VERSION
+from corpora.store.schema import APPLICATION_ID, EXAMPLES, FORMAT_VERSION, SESSIONS
 
 
-def _add_examples(connection: sqlite3.Connection) -> None:
-    statement = ""
-    for line in EXAMPLES.splitlines(keepends=True):  # executescript would end the transaction
-        statement += line
-        if sqlite3.complete_statement(statement):
-            connection.execute(statement)
-            statement = ""
+def _adds(tables: str) -> Callable[[sqlite3.Connection], None]:
+    """A step that creates what a format adds."""
+
+    def step(connection: sqlite3.Connection) -> None:
+        statement = ""
+        for line in tables.splitlines(keepends=True):  # executescript would end the transaction
+            statement += line
+            if sqlite3.complete_statement(statement):
+                connection.execute(statement)
+                statement = ""
+
+    return step
 
 
 # Step n turns format n into n + 1, inside a transaction that is not its own.
-STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _add_examples}
+STEPS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _adds(EXAMPLES), 2: _adds(SESSIONS)}
 
 
 def format_of(connection: sqlite3.Connection, folder: Path) -> int:

@@ -7,13 +7,14 @@ import shutil
 from corpora.errors import Busy
 from corpora.store.connection import DATABASE, connect, translated
 from corpora.store.library import Library
+from corpora.store.writer import Writer
 
 
 def purge(library: Library, document_id: str) -> None:
     """Remove a document, rewrite the database without its free pages, drop caches and older copies.
 
     Every example that quotes it goes too, reviewed or not, and all stored replies of teachers, since any of
-    them may repeat it.
+    them may repeat it; and so do conversations, from the first answer on for which it was read.
 
     The derived caches are rebuilt by the next search. Takes the time of copying the database. Raises Busy
     if another process keeps the old pages in use: they go when it ends, or with the next purge.
@@ -27,6 +28,7 @@ def purge(library: Library, document_id: str) -> None:
                 (document_id,),
             )
             writer.connection.execute("DELETE FROM teacher_replies")
+            _forget_conversations(writer, document_id)
             path = next((known.path for known in library.known() if known.id == document_id), None)
             writer.remove_document(document_id)
             if path is not None:
@@ -35,6 +37,16 @@ def purge(library: Library, document_id: str) -> None:
         for copy in library.folder.glob(f"{DATABASE}.format-*"):
             copy.unlink()
         _rewrite(library)
+
+
+def _forget_conversations(writer: Writer, document_id: str) -> None:
+    """Later turns may repeat what an earlier one said."""
+    writer.connection.execute(
+        "DELETE FROM turns WHERE number IN (SELECT later.number FROM turns AS read JOIN turns AS later"
+        " ON later.session = read.session AND later.number >= read.number WHERE instr(read.answer, ?))",
+        (f'"document_id":"{document_id}"',),
+    )
+    writer.connection.execute("DELETE FROM sessions WHERE number NOT IN (SELECT session FROM turns)")
 
 
 def _rewrite(library: Library) -> None:

@@ -1,4 +1,4 @@
-"""The tables of `library.db`, format version 2: version 1 and what `generate` keeps.
+"""The tables of `library.db`, format version 3: version 1, what `generate` keeps, and conversations.
 
 Paths are TEXT where they are valid UTF-8 and BLOB where they are not, so that every file name survives.
 Texts with marks and blocks lie apart from `documents`, so that listing documents reads no text.
@@ -6,7 +6,7 @@ Texts with marks and blocks lie apart from `documents`, so that listing document
 
 from __future__ import annotations
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 APPLICATION_ID = 0x67726E64  # "grnd": tells our file from any other SQLite file
 
 PAGE_SIZE = 8192  # five 384-d float32 vectors a page; 4096 would hold two and waste a quarter
@@ -214,4 +214,34 @@ BEGIN
     UPDATE examples SET stale = 'document_removed'
         WHERE reviewed AND number IN (SELECT example FROM example_quotes WHERE document = OLD.number);
 END;
+"""
+
+# Format 3. `words` is what a search looks through, in lower case.
+SESSIONS = """
+CREATE TABLE sessions (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL,
+    parent TEXT,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+);
+
+CREATE TABLE turns (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    session INTEGER NOT NULL REFERENCES sessions (number) ON DELETE CASCADE,
+    question TEXT NOT NULL,
+    searched TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('pending', 'done', 'cancelled', 'error')),
+    error TEXT,
+    rating TEXT CHECK (rating IN ('good', 'bad')),
+    model TEXT,
+    adapter TEXT,
+    retrieval INTEGER NOT NULL,
+    created_at TEXT NOT NULL,
+    words TEXT NOT NULL,
+    answer TEXT
+);
+
+CREATE INDEX turns_by_session ON turns (session, number);
 """

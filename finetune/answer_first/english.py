@@ -62,9 +62,9 @@ def questions(source: Source) -> list[Asked]:
     return sorted(kept.values(), key=lambda one: (-one.weight, one.start, one.question))
 
 
-def reads_well(one: Asked, source: Source) -> bool:
-    """Whether a question that somebody else worded can be understood alone."""
-    return _checked(one, source, None) is not None
+def made_clear(one: Asked, source: Source) -> Asked | None:
+    """A question that somebody else worded, its topic named in full; None where it is not clear alone."""
+    return _checked(one, source, topic_of(source.passage))
 
 
 def _made(found: Clause) -> Iterator[tuple[int, Asked]]:

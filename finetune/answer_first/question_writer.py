@@ -15,7 +15,7 @@ from corpora.prompt import Language, language_of
 from corpora.records import Message
 from finetune.teacher import Ask, Teacher
 
-_LONGEST_CONTEXT = 1200  # characters of the passage that the model is shown
+_LONGEST_CONTEXT = 1500  # characters of the passage that the model is shown
 _FIRST_LINE = re.compile(r"^\s*(?:(?:question|q|问题|问)\s*[:：]\s*)?[\"“]?(?P<line>[^\n]+)", re.IGNORECASE)
 _ASKS: dict[Language, re.Pattern[str]] = {
     "en": re.compile(
@@ -29,6 +29,10 @@ _RULE: dict[Language, str] = {
         "can be understood without the text. Reply with the question alone."
     ),
     "zh": "请写出一个问题，使给出的短语就是它的答案。问题要写明所说的对象，不看原文也能读懂。只回复问题。",
+}
+_NAMES: dict[Language, tuple[str, str, str, str]] = {
+    "en": ("Title", "Text", "Sentence", "Answer"),
+    "zh": ("标题", "原文", "句子", "答案"),
 }
 _SHOWN: dict[Language, tuple[tuple[str, str, str], ...]] = {
     "en": (
@@ -61,11 +65,12 @@ _SHOWN: dict[Language, tuple[tuple[str, str, str], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """An answer with the sentence and the passage that it stands in."""
+    """An answer with the sentence and the passage that it stands in; `title` is what these are about."""
 
     passage: str
     sentence: str
     answer: str
+    title: str = ""
 
 
 class QuestionWriter(Protocol):
@@ -80,10 +85,13 @@ class QuestionWriter(Protocol):
 
 
 class ModelQuestionWriter:
-    """Has a teacher write the question, shown a few examples; its reply is parsed leniently."""
+    """Has a teacher write the question; its reply is parsed leniently.
 
-    def __init__(self, teacher: Teacher) -> None:
-        self._teacher = teacher
+    `examples` are the few answers with their questions in front, for a model that was not tuned to this.
+    """
+
+    def __init__(self, teacher: Teacher, *, examples: bool = True) -> None:
+        self._teacher, self._examples = teacher, examples
 
     @property
     def name(self) -> str:
@@ -91,7 +99,8 @@ class ModelQuestionWriter:
 
     def questions(self, chosen: Sequence[Chosen]) -> list[str | None]:
         """One call for each; a failed call gives None."""
-        replies = self._teacher.ask([_ask(one) for one in chosen])
+        asks = [Ask(question_prompt(one, self._examples), max_new_tokens=60, stop=("\n",)) for one in chosen]
+        replies = self._teacher.ask(asks)
         return [
             parse_question(reply.text, one) if reply.text else None
             for reply, one in zip(replies, chosen, strict=True)
@@ -114,17 +123,24 @@ def parse_question(reply: str, chosen: Chosen) -> str | None:
     return line
 
 
-def _ask(chosen: Chosen) -> Ask:
+def question_prompt(chosen: Chosen, examples: bool) -> tuple[Message, ...]:
+    """What a model is sent: the passage first, so that prompts of one passage begin alike."""
     language = language_of(chosen.sentence)
     turns = [Message("system", _RULE[language])]
-    for sentence, answer, question in _SHOWN[language]:
-        turns += [Message("user", _put(sentence, answer, language)), Message("assistant", question)]
+    for sentence, answer, question in _SHOWN[language] if examples else ():
+        shown = Chosen(sentence, sentence, answer)
+        turns += [Message("user", _put(shown, language)), Message("assistant", question)]
+    return (*turns, Message("user", _put(chosen, language)))
+
+
+def _put(chosen: Chosen, language: Language) -> str:
+    """What is empty, or says a thing again, is left out; so is a passage that is too long."""
+    title, text, sentence, answer = _NAMES[language]
     context = chosen.passage if len(chosen.passage) <= _LONGEST_CONTEXT else chosen.sentence
-    turns.append(Message("user", _put(context, chosen.answer, language, chosen.sentence)))
-    return Ask(messages=tuple(turns), max_new_tokens=60, stop=("\n",))
-
-
-def _put(text: str, answer: str, language: Language, sentence: str = "") -> str:
-    names = {"en": ("Text", "Sentence", "Answer"), "zh": ("原文", "句子", "答案")}[language]
-    middle = f"\n{names[1]}: {sentence}" if sentence and sentence != text else ""
-    return f"{names[0]}: {text}{middle}\n{names[2]}: {answer}"
+    lines = {
+        title: chosen.title,
+        text: context,
+        sentence: chosen.sentence if chosen.sentence != context else "",
+        answer: chosen.answer,
+    }
+    return "\n".join(f"{name}: {line}" for name, line in lines.items() if line)

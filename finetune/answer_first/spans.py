@@ -8,11 +8,14 @@ from typing import Literal
 
 from finetune.answer_first.chinese import ChineseSource, chinese_questions
 from finetune.answer_first.clauses import clauses
+from finetune.answer_first.lexicon import POINTING
 from finetune.answer_first.phrases import NOUNS, base_end, date_end, is_phrase, number_end
 from finetune.answer_first.sources import Source
 from finetune.answer_first.tokens import Token
 
 SpanKind = Literal["date", "number", "name", "definition", "phrase"]
+_LIKELY: tuple[SpanKind, ...] = ("date", "number", "definition", "name", "phrase")
+_BLAND = POINTING | frozenset("all both each other some many several various certain our".split())
 _CHINESE: dict[str, SpanKind] = {"date": "date", "amount": "number", "definition": "definition"}
 
 
@@ -35,6 +38,25 @@ def answer_spans(source: Source | ChineseSource) -> list[AnswerSpan]:
     else:
         found = [*_in_line(source.cut), *_definitions(source)]
     return sorted(found, key=lambda span: (span.start, span.end))
+
+
+def likely_answers(source: Source | ChineseSource) -> list[AnswerSpan]:
+    """The answer spans of a sentence, those first that people ask for: facts before phrases."""
+    text = source.passage.text
+
+    def rank(span: AnswerSpan) -> tuple[int, int]:
+        return _LIKELY.index(span.kind) + _blandness(span, source.start, text), span.start
+
+    return sorted(answer_spans(source), key=rank)
+
+
+def _blandness(span: AnswerSpan, sentence: int, text: str) -> int:
+    """What speaks against asking for a phrase: it is one word, points elsewhere, or is the subject."""
+    if span.kind != "phrase":
+        return 0
+    words = text[span.start : span.end].casefold().split()
+    named = [word for word in words if word not in ("the", "a", "an")]
+    return (len(named) < 2) + 2 * (words[0] in _BLAND) + (span.start == sentence)
 
 
 def _in_line(cut: Sequence[Token]) -> Iterator[AnswerSpan]:

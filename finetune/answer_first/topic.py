@@ -31,11 +31,15 @@ class Topic:
         return question
 
 
+def title_of(passage: Passage) -> str:
+    """The first heading over a passage, else the name of its file; "" where neither says anything."""
+    title = (passage.heading or "").split(" > ")[0].strip()
+    return title or PurePosixPath(passage.path).stem.replace("_", " ").strip()
+
+
 def topic_of(passage: Passage) -> Topic | None:
     """The topic that a title of several words names, None where there is none."""
-    title = (passage.heading or "").split(" > ")[0].strip()
-    if not title:
-        title = PurePosixPath(passage.path).stem.replace("_", " ").strip()
+    title = title_of(passage)
     if not _TITLE.fullmatch(title):
         return None
     noun = title.split()[-1].casefold()

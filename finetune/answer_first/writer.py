@@ -9,10 +9,11 @@ from corpora.prompt import language_of
 from corpora.records import Passage
 from finetune.answer_first.asked import Asked
 from finetune.answer_first.chinese import ChineseSource, chinese_questions, chinese_sources
-from finetune.answer_first.english import questions, reads_well
+from finetune.answer_first.english import made_clear, questions
 from finetune.answer_first.question_writer import Chosen, QuestionWriter
 from finetune.answer_first.sources import sources
-from finetune.answer_first.spans import answer_spans
+from finetune.answer_first.spans import likely_answers
+from finetune.answer_first.topic import title_of
 from finetune.candidates import Candidate, Claimed
 
 PROMPT_VERSION = "answer-first/1"
@@ -68,16 +69,21 @@ def _worded(passage: Passage, by_rule: Sequence[_Found], model: QuestionWriter) 
         (source, span)
         for source in (chinese_sources(passage) if _is_chinese(passage) else sources(passage))
         if source.start not in done
-        for span in answer_spans(source)[:_SPANS]
+        for span in likely_answers(source)[:_SPANS]
     ]
+    title = title_of(passage)
     chosen = [
-        Chosen(passage.text, source.text, passage.text[span.start : span.end]) for source, span in places
+        Chosen(passage.text, source.text, passage.text[span.start : span.end], title)
+        for source, span in places
     ]
     found = []
     for (source, span), question in zip(places, model.questions(chosen) if chosen else [], strict=True):
-        one = Asked(question or "", span.start, span.end, "model", _MODEL_WEIGHT)
-        if question and (isinstance(source, ChineseSource) or reads_well(one, source)):
-            found.append(_Found(passage, source.text, source.start, one, model.name))
+        if question is None:
+            continue
+        one = Asked(question, span.start, span.end, "model", _MODEL_WEIGHT)
+        clear = one if isinstance(source, ChineseSource) else made_clear(one, source)
+        if clear is not None:
+            found.append(_Found(passage, source.text, source.start, clear, model.name))
     return found
 
 

@@ -250,15 +250,15 @@ def test_likelihoods_take_many_pairs_long_ones_and_empty_ones(model: LocalChatMo
 
 
 def test_a_cancelled_batch_has_no_replies(model: LocalChatModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    from assistant.chat_models import batch
+    from assistant.chat_models.decoding import SlotDecoder
 
-    inner = batch._step
+    inner = SlotDecoder.step
 
     def cancelling(*arguments: Any) -> Any:
         model.cancel()
         return inner(*arguments)
 
-    monkeypatch.setattr(batch, "_step", cancelling)
+    monkeypatch.setattr(SlotDecoder, "step", cancelling)
     replies = model.generate_batch(asks())
     assert {(reply.text, reply.error) for reply in replies} == {(None, "cancelled")}
 

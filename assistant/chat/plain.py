@@ -1,0 +1,142 @@
+"""`chat --plain`: a conversation a line at a time, for screen readers, pipes and dumb terminals.
+
+A line is a question or a slash command; one that ends in a backslash goes on in the next. Answers go to
+standard output, everything else to standard error. Ctrl-C stops an answer, Ctrl-D or /quit leaves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from assistant.answer.screen import AnswerScreen
+from assistant.chat.plain_commands import PlainCommands
+from assistant.chat.records import ChatOptions, Turn
+from assistant.chat.sessions import Sessions
+from assistant.chat.talking import Talk
+from assistant.runtime import opened
+from assistant.terminal import clean, clean_line, say
+from corpora.errors import AssistantError
+
+_PROMPT = "> "
+_FAILED = 4  # exit code: done, but a question failed
+
+
+def run_plain(
+    library: Path | None, flags: Mapping[str, Any], options: ChatOptions, resumed: str | None = None
+) -> int:
+    """Hold a conversation over standard input and output; returns the exit code.
+
+    `resumed` is the beginning of the id of the conversation to go on with, "" the last one, None a new one.
+    Raises NothingToDo (no library), UsageError (no such conversation).
+    """
+    with opened(library, flags) as runtime:
+        sessions = Sessions(runtime.library)
+        session = None
+        if resumed is not None:
+            session = sessions.open(resumed) if resumed else sessions.latest()
+        talk = Talk(runtime, options, session)
+        return PlainLoop(talk).run()
+
+
+class PlainLoop:
+    """Reads lines, asks questions, runs commands."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+        self._person = sys.stdin.isatty()
+        self._commands = PlainCommands(talk, self)
+        self._failed = False
+
+    def run(self) -> int:
+        """Until the input ends or /quit."""
+        self._greet()
+        for line in self._lines():
+            try:
+                if self._commands.is_command(line):
+                    if not self._commands.run(line):
+                        break
+                elif line.strip():
+                    self.answer(partial(self._talk.conversation.ask, line))
+            except AssistantError as error:
+                self._failed = True
+                say(f"{error.message}{f' ({error.hint})' if error.hint else ''}")
+        return _FAILED if self._failed and not self._person else 0
+
+    def answer(self, ask: Callable[..., Turn]) -> Turn:
+        """Ask and show what comes; Ctrl-C stops it."""
+        screen = AnswerScreen(self._talk.library.root, links=False)
+        with _stoppable() as stop:
+            turn = ask(on_piece=screen.show, stop=stop, on_searched=_show_searched)
+        if turn.status == "done" and turn.answer is not None:
+            screen.finish(turn.answer)
+        elif turn.status == "cancelled":
+            print()  # noqa: T201 - ends the line that was being written
+            say("Stopped.")
+        else:
+            self._failed = True
+            say(clean(turn.error or "Failed."))
+        return turn
+
+    def _greet(self) -> None:
+        documents, _ = self._talk.library.counts()
+        session = self._talk.conversation.session
+        about = f"{documents} documents, {self._talk.model.name}"
+        going_on = f"; going on with {clean_line(session.name)} ({session.turns} turns)" if session else ""
+        if self._person:
+            say(f"{about}{going_on}. /help lists the commands, /quit leaves.")
+
+    def _lines(self) -> Iterator[str]:
+        whole = ""
+        for line in self._typed() if self._person else self._piped():
+            if line.endswith("\\"):
+                whole += line[:-1] + "\n"
+                continue
+            yield whole + line
+            whole = ""
+        if whole.strip():
+            yield whole
+
+    def _typed(self) -> Iterator[str]:
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401 - line editing and history for input()
+        while True:
+            try:
+                yield input(_PROMPT)
+            except KeyboardInterrupt:
+                say("\n/quit or Ctrl-D leaves.")
+            except EOFError:
+                print()  # noqa: T201 - ends the prompt's line
+                return
+
+    @staticmethod
+    def _piped() -> Iterator[str]:
+        for line in sys.stdin.buffer:
+            yield line.decode("utf-8", "replace").rstrip("\r\n")
+
+
+def _show_searched(searched: str) -> None:
+    say(f"searched: {clean_line(searched)}")
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[Callable[[], bool]]:
+    """Within, the first Ctrl-C is heard by the function that is given, a second one interrupts."""
+    asked: list[int] = []
+
+    def hear(number: int, _frame: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    previous = signal.signal(signal.SIGINT, hear)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGINT, previous)
