@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from corpora.errors import NothingToDo, UsageError
+
+if TYPE_CHECKING:
+    from corpora.store import Library
 
 LIBRARY_NAME = ".assistant"
 
@@ -42,6 +46,13 @@ def require_library(given: Path | None) -> Path:
         where = given or os.environ.get("ASSISTANT_LIBRARY") or f"./{LIBRARY_NAME}"
         raise NothingToDo(f"No library in {where}.", hint="assistant ingest FOLDER")
     return found
+
+
+def open_library(given: Path | None, *, writable: bool = False) -> Library:
+    """The library that `require_library` finds. Raises as it does; NothingToDo, Conflict, Busy."""
+    from corpora.store import Library  # brings SQLite
+
+    return Library.open(require_library(given), writable=writable, named=given is not None)
 
 
 def library_to_create(given: Path | None) -> Path:

@@ -193,6 +193,24 @@ class Answer:
     usage: Usage = field(default_factory=Usage)
     seconds: Seconds = field(default_factory=Seconds)
 
+    @classmethod
+    def blank(cls, question: str, passages: Sequence[ScoredPassage] = ()) -> Answer:
+        """An answer that says nothing yet, from `passages`."""
+        return cls(
+            question=question,
+            answer=None,
+            kind="generated",
+            refused=False,
+            refusal=None,
+            unsupported=False,
+            dropped_citations=0,
+            citations=(),
+            passages=tuple(passages),
+            passages_left_out=0,
+            model=None,
+            adapter=None,
+        )
+
 
 class Answerer(Protocol):
     """Anything that answers a question from a library (implemented by the `assistant` storey)."""

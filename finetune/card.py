@@ -197,6 +197,14 @@ class Card:
         except OSError as error:
             raise StorageError(f"{folder / CARD} could not be written: {error.strerror}.") from error
 
+    @property
+    def trained_by(self) -> str | None:
+        """The method of training; of a merged adapter that of its parts, None where these had several."""
+        if self.method != "merge":
+            return self.method
+        kept = self.settings.get("method")
+        return None if kept is None else str(kept.value)
+
     def as_json(self) -> dict[str, Any]:
         """As in card.json; every key is there."""
         return {"format": _FORMAT, **dataclasses.asdict(self)}

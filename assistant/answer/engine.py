@@ -141,11 +141,11 @@ class AnswerEngine:
         begun = time.perf_counter()
         if not retrieval:
             prompt = render_closed_book(question, **self._budget())
-            return Prompted(_draft(question, [], Seconds()), prompt, STOPS, None, False, begun)
+            return Prompted(Answer.blank(question), prompt, STOPS, None, False, begun)
         found = self._retriever.search(
             question, k=k or self.k, mode=self._mode, glob=glob, kind=kind, per_source=self._per_source
         )
-        draft = _draft(question, found, Seconds(retrieve=time.perf_counter() - begun))
+        draft = replace(Answer.blank(question, found), seconds=Seconds(retrieve=time.perf_counter() - begun))
         if not found or (self._floor is not None and not self._floor.answerable(question, found)):
             return self._finished(replace(draft, refused=True, refusal="floor"), begun)
         if extractive or not self._can_write(question, found):
@@ -238,25 +238,6 @@ class AnswerEngine:
         if self._model is not None and answer.refusal != "floor":
             answer = replace(answer, model=self._model.name, adapter=self._model.adapter)
         return _timed(answer, begun)
-
-
-def _draft(question: str, found: Sequence[ScoredPassage], seconds: Seconds) -> Answer:
-    """An answer that says nothing yet."""
-    return Answer(
-        question=question,
-        answer=None,
-        kind="generated",
-        refused=False,
-        refusal=None,
-        unsupported=False,
-        dropped_citations=0,
-        citations=(),
-        passages=tuple(found),
-        passages_left_out=0,
-        model=None,
-        adapter=None,
-        seconds=seconds,
-    )
 
 
 def _timed(answer: Answer, begun: float) -> Answer:

@@ -20,6 +20,7 @@ from typing import Any
 
 from assistant.batch.results import Format, Kept, format_for
 from corpora.errors import Busy, Conflict, UsageError
+from index.cache_files import make_durable
 
 Named = tuple[str | int, str]  # id and key of a row
 
@@ -94,7 +95,7 @@ class OutFile:
             raise
         os.close(self._descriptor)
         self._descriptor = new
-        _sync_folder(self.path)
+        make_durable([self.path.parent])
         self.kept = [self._format.read(line) for line in lines]
 
     @property
@@ -157,7 +158,7 @@ def _locked(path: Path) -> int:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
                 if new:
-                    _sync_folder(path)
+                    make_durable([path.parent])
                 return descriptor
         except BlockingIOError:
             os.close(descriptor)
@@ -175,11 +176,3 @@ def _write(descriptor: int, data: bytes) -> None:
     while view:
         view = view[os.write(descriptor, view) :]
     os.fsync(descriptor)
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -204,7 +204,7 @@ class Asker:
 def row_of(question: Question, key: str, end: Answer | str, *, retrieval: bool) -> dict[str, Any]:
     """The object of the contract: that of `ask`, with what became of the row; all keys are always there."""
     failed = isinstance(end, str)
-    answer = _no_answer(question) if isinstance(end, str) else end
+    answer = Answer.blank(question.question or "") if isinstance(end, str) else end
     refused = answer.refused and not failed
     scored = None
     if not failed and question.expected is not None:
@@ -228,23 +228,6 @@ def row_of(question: Question, key: str, end: Answer | str, *, retrieval: bool) 
 
 def _usage(step: Prompted, reply: Reply) -> Usage:
     return reply.usage if reply.usage.prompt_tokens else Usage(prompt_tokens=step.prompt.tokens)
-
-
-def _no_answer(question: Question) -> Answer:
-    return Answer(
-        question=question.question or "",
-        answer=None,
-        kind="generated",
-        refused=False,
-        refusal=None,
-        unsupported=False,
-        dropped_citations=0,
-        citations=(),
-        passages=(),
-        passages_left_out=0,
-        model=None,
-        adapter=None,
-    )
 
 
 def keys_of(questions: Sequence[Question], engines: EngineSource, run: Any) -> list[str]:

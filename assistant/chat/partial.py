@@ -15,7 +15,7 @@ def partial_answer(
 
     A marker in `heard` was checked when it was shown, and is checked again for its citation.
     """
-    empty = Answer(question, None, "generated", False, None, True, 0, (), (), 0, model, adapter)
+    empty = replace(Answer.blank(question), unsupported=True, model=model, adapter=adapter)
     if found is None:
         return replace(empty, answer=heard.strip())
     passages = [hit.passage for hit in found.passages]

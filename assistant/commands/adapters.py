@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from assistant.commands.options import JsonOption, LibraryOption, OfflineOption
+from assistant.paths import open_library
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,7 +111,7 @@ def remove_adapter(
     from finetune.adapters.active import choice_for
     from finetune.adapters.store import remove
 
-    with _writable(library) as opened_library:
+    with open_library(library, writable=True) as opened_library:
         lost = remove(opened_library, name, on_wait=say)
         now = {base: meant(choice_for(opened_library, base).name, base) for base in lost}
     if json:
@@ -136,7 +136,7 @@ def merge_adapters(
     from finetune.adapters.merge import merge
 
     weights = _weights(parts)
-    with _writable(library) as opened_library:
+    with open_library(library, writable=True) as opened_library:
         made = look(merge(opened_library, name, weights), opened_library)
     if json:
         emit_json(made.row())
@@ -217,10 +217,3 @@ def _weights(parts: Sequence[str]) -> Mapping[str, float]:
             )
         weights[name] = weight
     return weights
-
-
-def _writable(library: Path | None) -> Library:
-    from assistant.paths import require_library
-    from corpora.store import Library
-
-    return Library.open(require_library(library), writable=True, named=library is not None)

@@ -7,9 +7,14 @@ from typing import Annotated
 import typer
 
 from assistant.commands.options import (
+    AdapterOption,
+    BaseUrlOption,
+    ExtractiveOption,
     JsonOption,
     KOption,
     LibraryOption,
+    ModelOption,
+    NoRetrievalOption,
     OfflineOption,
     TypeOption,
     WithinOption,
@@ -22,23 +27,11 @@ def ask(
     k: KOption = None,
     within: WithinOption = None,
     type_: TypeOption = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", metavar="M", help="Name, hub id, folder, openai:M, ollama:M, vllm:M."),
-    ] = None,
-    adapter: Annotated[
-        str | None, typer.Option("--adapter", metavar="NAME|none", help="Adapter of the model.")
-    ] = None,
-    base_url: Annotated[
-        str | None,
-        typer.Option("--base-url", metavar="URL", help="OpenAI-compatible server that has the model."),
-    ] = None,
-    no_retrieval: Annotated[
-        bool, typer.Option("--no-retrieval", help="Ask the model alone, without documents.")
-    ] = False,
-    extractive: Annotated[
-        bool, typer.Option("--extractive", help="Quote the best sentences; no language model.")
-    ] = False,
+    model: ModelOption = None,
+    adapter: AdapterOption = None,
+    base_url: BaseUrlOption = None,
+    no_retrieval: NoRetrievalOption = False,
+    extractive: ExtractiveOption = False,
     library: LibraryOption = None,
     json: JsonOption = False,
     offline: OfflineOption = False,

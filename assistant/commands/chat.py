@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from assistant.commands.options import KOption, LibraryOption, OfflineOption, WithinOption
+from assistant.commands.options import (
+    AdapterOption,
+    BaseUrlOption,
+    KOption,
+    LibraryOption,
+    ModelOption,
+    NoRetrievalOption,
+    OfflineOption,
+    WithinOption,
+)
 
 
 def chat(
@@ -16,20 +25,10 @@ def chat(
     ] = None,
     k: KOption = None,
     within: WithinOption = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", metavar="M", help="Name, hub id, folder, openai:M, ollama:M, vllm:M."),
-    ] = None,
-    adapter: Annotated[
-        str | None, typer.Option("--adapter", metavar="NAME|none", help="Adapter of the model.")
-    ] = None,
-    base_url: Annotated[
-        str | None,
-        typer.Option("--base-url", metavar="URL", help="OpenAI-compatible server that has the model."),
-    ] = None,
-    no_retrieval: Annotated[
-        bool, typer.Option("--no-retrieval", help="Ask the model alone, without documents.")
-    ] = False,
+    model: ModelOption = None,
+    adapter: AdapterOption = None,
+    base_url: BaseUrlOption = None,
+    no_retrieval: NoRetrievalOption = False,
     plain: Annotated[
         bool, typer.Option("--plain", help="A line at a time: for screen readers, pipes, dumb terminals.")
     ] = False,

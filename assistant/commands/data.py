@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from assistant.commands.options import JsonOption, LibraryOption, OfflineOption
+from assistant.paths import open_library
 from corpora.errors import NothingToDo, UsageError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def list_examples(
     from assistant.terminal import say
     from corpora.store import ExampleStore
 
-    with _opened(library) as opened:
+    with open_library(library) as opened:
         store = ExampleStore(opened)
         found = store.find(
             None if status is StatusName.ALL else cast("Status", status.value),
@@ -117,7 +118,7 @@ def show_example(
     from assistant.output import emit_json, emit_text
     from corpora.store import ExampleStore
 
-    with _opened(library) as opened:
+    with open_library(library) as opened:
         example = _found(ExampleStore(opened), name)
     if json:
         emit_json(example_row(example))
@@ -137,7 +138,7 @@ def drop_examples(
     from assistant.output import emit_json, emit_text
     from corpora.store import ExampleStore
 
-    with _opened(library, writable=True) as opened:
+    with open_library(library, writable=True) as opened:
         store = ExampleStore(opened)
         ids = list(dict.fromkeys(_found(store, name).id for name in names))
         with opened.write() as writer:
@@ -156,7 +157,7 @@ def show_stats(
     from assistant.examples.stats import show, stats
     from assistant.output import emit_json
 
-    with _opened(library) as opened:
+    with open_library(library) as opened:
         found = stats(opened)
     if json:
         emit_json(found.row())
@@ -219,7 +220,7 @@ def import_rows(
             shown.append(place)
             say(f"{source}:{place}: {reason}")
 
-    with _opened(library, writable=True) as opened, progress("Importing") as bar:
+    with open_library(library, writable=True) as opened, progress("Importing") as bar:
         report = Importer(opened, on_bad).run(_lines(source), bar.advance)
     if report.bad > len(shown):
         say(f"… and {report.bad - len(shown)} more bad lines")
@@ -249,13 +250,6 @@ def _lines(source: Path) -> Iterator[Line]:
                 yield from read_lines(stream)
         except FileNotFoundError as error:
             raise UsageError(f"{source}: {error.strerror}.", hint="name a JSONL file or a folder") from error
-
-
-def _opened(library: Path | None, *, writable: bool = False) -> Library:
-    from assistant.paths import require_library
-    from corpora.store import Library
-
-    return Library.open(require_library(library), writable=writable, named=library is not None)
 
 
 def _found(store: ExampleStore, name: str) -> Example:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from assistant.commands.options import JsonOption, LibraryOption, OfflineOption
+from assistant.paths import open_library
 
 if TYPE_CHECKING:
     from corpora.records import Document
@@ -30,7 +31,7 @@ def list_documents(
     from assistant.output import emit_json, emit_text
     from assistant.terminal import clean_line
 
-    with _opened(library) as opened:
+    with open_library(library) as opened:
         for document in opened.documents():
             if json:
                 emit_json(dataclasses.asdict(document))
@@ -53,7 +54,7 @@ def show_document(
 
     from assistant.output import emit_json, emit_text
 
-    with _opened(library) as opened:
+    with open_library(library) as opened:
         document = _found(opened, path)
         extracted = opened.text(document.id) if text else None
     if json:
@@ -81,7 +82,7 @@ def remove_document(
     from assistant.terminal import clean_line, say
     from corpora.store.purge import purge as erase
 
-    with _opened(library, writable=True) as opened:
+    with open_library(library, writable=True) as opened:
         document = _found(opened, path)
         if purge:
             erase(opened, document.id)
@@ -92,13 +93,6 @@ def remove_document(
         emit_json({"removed": document.path, "passages": document.passages, "purged": purge})
     else:
         emit_text(f"removed {clean_line(document.path)} ({document.passages} passages)")
-
-
-def _opened(library: Path | None, *, writable: bool = False) -> Library:
-    from assistant.paths import require_library
-    from corpora.store import Library
-
-    return Library.open(require_library(library), writable=writable, named=library is not None)
 
 
 def _found(library: Library, path: str) -> Document:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from assistant.commands.options import JsonOption, KOption, LibraryOption, OfflineOption
+from assistant.commands.options import (
+    AdapterOption,
+    BaseUrlOption,
+    JsonOption,
+    KOption,
+    LibraryOption,
+    ModelOption,
+    NoRetrievalOption,
+    OfflineOption,
+)
 from corpora.errors import NothingToDo, UsageError
 
 if TYPE_CHECKING:
@@ -22,20 +31,10 @@ def evaluate(
         ),
     ],
     k: KOption = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", metavar="M", help="Name, hub id, folder, openai:M, ollama:M, vllm:M."),
-    ] = None,
-    adapter: Annotated[
-        str | None, typer.Option("--adapter", metavar="NAME|none", help="Adapter of the model.")
-    ] = None,
-    base_url: Annotated[
-        str | None,
-        typer.Option("--base-url", metavar="URL", help="OpenAI-compatible server that has the model."),
-    ] = None,
-    no_retrieval: Annotated[
-        bool, typer.Option("--no-retrieval", help="Ask the model alone, without documents.")
-    ] = False,
+    model: ModelOption = None,
+    adapter: AdapterOption = None,
+    base_url: BaseUrlOption = None,
+    no_retrieval: NoRetrievalOption = False,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Write each answer with its scores, as JSONL."),

@@ -1,4 +1,4 @@
-"""The options that every command takes, spelt once."""
+"""The options that several commands take, spelt once."""
 
 from __future__ import annotations
 
@@ -18,3 +18,20 @@ WithinOption = Annotated[
 ]
 TypeOption = Annotated[str | None, typer.Option("--type", metavar="T", help="Only documents of this type.")]
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Never use the network (exit 8 if needed).")]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", metavar="M", help="Name, hub id, folder, openai:M, ollama:M, vllm:M."),
+]
+AdapterOption = Annotated[
+    str | None, typer.Option("--adapter", metavar="NAME|none", help="Adapter of the model.")
+]
+BaseUrlOption = Annotated[
+    str | None,
+    typer.Option("--base-url", metavar="URL", help="OpenAI-compatible server that has the model."),
+]
+NoRetrievalOption = Annotated[
+    bool, typer.Option("--no-retrieval", help="Ask the model alone, without documents.")
+]
+ExtractiveOption = Annotated[
+    bool, typer.Option("--extractive", help="Quote the best sentences; no language model.")
+]

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from assistant.commands.options import JsonOption, LibraryOption, OfflineOption
+from assistant.paths import open_library
 from corpora.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
-    from corpora.store import Library
+    pass
 
 app = typer.Typer(help="The conversations that were held with `chat`.", no_args_is_help=True)
 
@@ -36,7 +37,7 @@ def list_sessions(
     from assistant.output import emit_json, emit_text
     from assistant.terminal import say
 
-    with _opened(library) as opened:
+    with open_library(library) as opened:
         found = Sessions(opened).list()
     for session in found:
         if json:
@@ -59,7 +60,7 @@ def show_session(
     from assistant.chat.sessions import Sessions
     from assistant.output import emit_json, emit_text
 
-    with _opened(library) as opened:
+    with open_library(library) as opened:
         sessions = Sessions(opened)
         session = sessions.open(name)
         turns = sessions.turns(session.id)
@@ -93,7 +94,7 @@ def export_session(
     to_stdout = str(output) == "-"
     if form is None:
         form = FormatName.JSON if (to_stdout and json) or output.suffix == ".json" else FormatName.MARKDOWN
-    with _opened(library) as opened:
+    with open_library(library) as opened:
         sessions = Sessions(opened)
         session = sessions.open(name)
         text = sessions.export(session, form.value)
@@ -119,7 +120,7 @@ def delete_sessions(
     from assistant.chat.sessions import Sessions
     from assistant.output import emit_json, emit_text
 
-    with _opened(library, writable=True) as opened:
+    with open_library(library, writable=True) as opened:
         sessions = Sessions(opened)
         found = {session.id: session for session in [sessions.open(name) for name in names]}
         for session in found.values():
@@ -147,7 +148,7 @@ def search_sessions(
 
     if not query.strip():
         raise UsageError("Nothing to search for.", hint='assistant sessions search "a few words"')
-    with _opened(library) as opened:
+    with open_library(library) as opened:
         found = Sessions(opened).search(query)
     for session, turn in found:
         if json:
@@ -163,10 +164,3 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, "utf-8")
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror}.", hint="name another file") from error
-
-
-def _opened(library: Path | None, *, writable: bool = False) -> Library:
-    from assistant.paths import require_library
-    from corpora.store import Library
-
-    return Library.open(require_library(library), writable=writable, named=library is not None)

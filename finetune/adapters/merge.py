@@ -160,14 +160,9 @@ def _card(name: str, pieces: Sequence[_Piece], sha256: str) -> Card:
 
 def _rounding(cards: Sequence[Card]) -> dict[str, Setting]:
     """The method that all parts share: exports round the base as it was rounded in their training."""
-    methods = {one.method if one.method != "merge" else _kept(one) for one in cards}
+    methods = {one.trained_by for one in cards}
     shared = methods.pop() if len(methods) == 1 else None
     return {"method": Setting(shared, "that of the merged adapters")} if shared else {}
-
-
-def _kept(card: Card) -> str | None:
-    kept = card.settings.get("method")
-    return None if kept is None else str(kept.value)
 
 
 def _serving(pieces: Sequence[_Piece]) -> Serving | None:

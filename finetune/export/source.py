@@ -153,8 +153,5 @@ def json_object(path: Path) -> dict[str, Any]:
 
 
 def _rounding(card: Card | None) -> Rounding | None:
-    """As the card's method says; of an adapter that was summed up from others, as its settings keep it."""
-    if card is None:
-        return None
-    kept = card.settings.get("method")
-    return ROUNDINGS.get(str(kept.value) if card.method == "merge" and kept else card.method)
+    """What the base was rounded to while the adapter was trained; None: nothing, or nobody knows."""
+    return None if card is None or card.trained_by is None else ROUNDINGS.get(card.trained_by)

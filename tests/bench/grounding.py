@@ -67,6 +67,21 @@ def encoded(taken: Sequence[Row], chat: ChatEncoder) -> list[EncodedRow]:
     ]
 
 
+def trained(
+    train: Sequence[EncodedRow], validation: Sequence[EncodedRow], settings: TuneSettings, made: Path
+) -> TuneResult | None:
+    """Train in the folder of `made`, or go on there, and put the adapter into `made`; None where stopped."""
+    base = model_folder(BASE, offline=False)
+    with StopOnSignal() as stop:
+        hooks = Hooks(stop=stop.requested, say=lambda line: print(line, flush=True))
+        result = tune(base, train, validation, settings, made.parent, hooks, base_name=BASE)
+    if result.adapter is None:
+        return None
+    shutil.rmtree(made, ignore_errors=True)
+    shutil.copytree(result.adapter, made)
+    return result
+
+
 def card_of(
     result: TuneResult,
     threshold: Threshold | None,
@@ -132,20 +147,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--epochs", type=float, default=SETTINGS.epochs)
     given = parser.parse_args()
-    base = model_folder(BASE, offline=False)
-    chat = ChatEncoder.of_folder(base, BASE)
+    chat = ChatEncoder.of_folder(model_folder(BASE, offline=False), BASE)
     taken = rows(given.data, given.documents, Shares(), given.seed)
     train, validation = encoded(taken, chat), encoded(validation_rows(given.data, given.seed), chat)
     settings = replace(SETTINGS, seed=given.seed, epochs=given.epochs)
     print(f"{len(train)} rows, {len(validation)} for validation: {dict(Counter(row.kind for row in taken))}")
-    with StopOnSignal() as stop:
-        hooks = Hooks(stop=stop.requested, say=lambda line: print(line, flush=True))
-        result = tune(base, train, validation, settings, given.folder, hooks, base_name=BASE)
-    if result.adapter is None:
-        return
     made = given.folder / NAME
-    shutil.rmtree(made, ignore_errors=True)
-    shutil.copytree(result.adapter, made)
+    result = trained(train, validation, settings, made)
+    if result is None:
+        return
     card = card_of(result, None, train, validation, taken, settings, made)
     card.write(made)
     model = load_chat_model(BASE, adapter=str(made))

@@ -8,7 +8,6 @@ the run, which goes on where it was when it is called again, and the adapter in 
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -16,19 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import teacher_compare
-from grounding import card_of
+from grounding import BASE, card_of, trained
 from teacher_data import Human, rows
 
-from assistant.stopping import StopOnSignal
 from corpora.records import Message
 from finetune.card import Serving
 from finetune.tuning.encode import ChatEncoder, EncodedRow
-from finetune.tuning.run import tune
 from finetune.tuning.settings import TuneSettings
-from index.sync_options import Hooks
 from index.weights import model_folder
 
-BASE = "smollm2-135m"
 NAME = "question"
 SETTINGS = TuneSettings().with_(
     "tests/bench/teacher.py",
@@ -63,22 +58,17 @@ def main() -> None:
     parser.add_argument("--epochs", type=float, default=SETTINGS.epochs)
     parser.add_argument("--rows", type=int, help="no more than so many, for a try")
     given = parser.parse_args()
-    base = model_folder(BASE, offline=False)
-    chat = ChatEncoder.of_folder(base, BASE)
+    chat = ChatEncoder.of_folder(model_folder(BASE, offline=False), BASE)
     taken, reserved = (part[: given.rows] for part in rows(given.data, given.seed))
     train, validation = encoded(taken, chat), encoded(reserved, chat)
     print(
         f"{len(train)} rows, {len(validation)} for validation: {dict(Counter(one.source for one in taken))}"
     )
     settings = replace(SETTINGS, seed=given.seed, epochs=given.epochs)
-    with StopOnSignal() as stop:
-        hooks = Hooks(stop=stop.requested, say=lambda line: print(line, flush=True))
-        result = tune(base, train, validation, settings, given.folder, hooks, base_name=BASE)
-    if result.adapter is None:
-        return
     made = given.folder / NAME
-    shutil.rmtree(made, ignore_errors=True)
-    shutil.copytree(result.adapter, made)
+    result = trained(train, validation, settings, made)
+    if result is None:
+        return
     card = card_of(result, None, train, validation, taken, settings, made)
     data = replace(card.data, methods={"human": len(taken)})
     replace(
