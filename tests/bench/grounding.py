@@ -2,8 +2,8 @@
 
 DATA holds the sets that `grounding_data` reads, as `NAME.docs.jsonl` and `NAME.questions.jsonl`, DOCUMENTS
 the folders of manuals. FOLDER gets the run, which goes on where it was when it is called again, and the
-adapter in FOLDER/grounding with its card. The refusal threshold is chosen on validation paragraphs;
-questions about held-out articles are for `tests/bench/grounded.py` alone.
+adapter in FOLDER/grounding with its card. The refusal threshold is chosen on an article that no row shows;
+questions about the held-out articles are for `tests/bench/grounded.py` alone.
 """
 
 from __future__ import annotations

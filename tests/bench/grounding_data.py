@@ -7,7 +7,6 @@ come from.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import random
@@ -27,6 +26,8 @@ from corpora.records import Message, Passage
 HELD_OUT = ("Harvard_University", "Immune_system")  # questions about these judge the adapter
 OFF_INDEX = ("Ctenophora", "Private_school")  # and these are asked where only other articles are indexed
 BARRED = frozenset((*HELD_OUT, *OFF_INDEX))
+# Its questions choose the threshold alone: a model is surer of articles that taught it than of new ones.
+FOR_THRESHOLD = "1973_oil_crisis"
 
 LICENCES = {
     "squad2": "CC BY-SA 4.0",
@@ -41,7 +42,6 @@ LICENCES = {
 _SQUAD_FAMILY = ("squad2", "xquad-en", "expmrc-squad")  # share articles, and some paragraphs
 _MOST_QUESTIONS = 24  # of a group
 _MOST_CHARACTERS = 4200  # of the passages of a group
-_RESERVED = 0.08  # of the paragraphs with unanswerable questions
 _AMONG_OTHERS = 0.6  # of the paragraphs, a pass: asked among others like them
 _OTHERS_ASKED = 0.12  # of the questions about those others
 _NOT_FIRST = 0.15  # of such groups: the order is any
@@ -106,7 +106,7 @@ class Shares:
 def rows(folder: Path, documents: Path, shares: Shares, seed: int) -> list[Row]:
     """All training rows in the order of their groups; `documents` holds the folders of manuals."""
     rng = random.Random(seed)
-    articles = _part_of(squad_articles(folder), reserved=False)
+    articles = {title: one for title, one in squad_articles(folder).items() if title != FOR_THRESHOLD}
     others = other_paragraphs(folder, rng)
     groups: list[tuple[list[Paragraph], list[Asked]]] = []
     for _ in range(shares.passes):
@@ -119,26 +119,11 @@ def rows(folder: Path, documents: Path, shares: Shares, seed: int) -> list[Row]:
 
 
 def validation_rows(folder: Path, seed: int) -> list[Row]:
-    """Human questions, answered and not, over paragraphs that no training row shows."""
+    """Human questions, answered and not, about an article that no training row shows."""
     rng = random.Random(seed)
-    articles = _part_of(squad_articles(folder), reserved=True)
-    whole = {title: article for title, article in articles.items() if any(one.unanswered for one in article)}
-    groups = _article_groups(whole, Shares(altered=0.0), rng)
+    articles = {FOR_THRESHOLD: squad_articles(folder)[FOR_THRESHOLD]}
+    groups = _article_groups(articles, Shares(altered=0.0), rng)
     return [row for members, asked in groups for row in _rows_of(members, asked, rng)]
-
-
-def _part_of(articles: Mapping[str, Article], *, reserved: bool) -> dict[str, Article]:
-    """Articles with those of their paragraphs that are kept for validation, or with the others."""
-    parts = {
-        title: [one for one in article if _is_reserved(one) is reserved]
-        for title, article in articles.items()
-    }
-    return {title: part for title, part in parts.items() if part}
-
-
-def _is_reserved(paragraph: Paragraph) -> bool:
-    digest = hashlib.blake2b(paragraph.text.encode(), digest_size=4).digest()
-    return bool(paragraph.unanswered) and int.from_bytes(digest, "big") < _RESERVED * 2**32
 
 
 def squad_articles(folder: Path) -> Mapping[str, Article]:
@@ -361,8 +346,10 @@ def _missing(members: Sequence[Paragraph], article: Article, count: int, rng: ra
 
 def _strangers(title: str, articles: Mapping[str, Article], rng: random.Random) -> list[Asked]:
     """A question of another article."""
-    other = rng.choice([one for one in articles if one != title])
-    answered = rng.choice(articles[other]).answered
+    others = [one for one in articles if one != title]
+    if not others:
+        return []
+    answered = rng.choice(articles[rng.choice(others)]).answered
     return [Asked(rng.choice(answered)[0], None, None, "stranger")] if answered else []
 
 
