@@ -17,7 +17,9 @@ from index.evidence.support import Evidence, find_evidence, read_claim, says_not
 
 MARKER = re.compile(r"\[(\d{1,3}(?:\s?[,，、;]\s?\d{1,3})*)\]|【(\d{1,3}(?:\s?[,，、;]\s?\d{1,3})*)】")
 _MARKERS = rf"(?:\s*(?:{MARKER.pattern}))+"
-_FINAL = re.compile(r"[.!?。！？\"'”’」』)）\s]*\Z")
+_ENDING = r"[.!?。！？\"'”’」』)）\s]*\Z"
+_FINAL = re.compile(_ENDING)
+_UNTIED = re.compile(rf"(?:\s+|(?<![A-Za-z0-9_)\]]))(?:\[\d{{1,3}}\]\s*)+(?={_ENDING})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,14 @@ def check_sentence(
             citation = replace(citation, marker=numbers[citation.marker - 1])
             return CheckedSentence(_with_marker(text, citation.marker), (citation,), dropped, True)
     return CheckedSentence(text, tuple(kept), dropped, bool(kept))
+
+
+def without_untied(piece: str) -> str:
+    """`piece`, a sentence written without passages, without the markers at its end: they cite nothing.
+
+    Brackets elsewhere stay, as in `a[0]`.
+    """
+    return _UNTIED.sub("", piece)
 
 
 def make_citation(marker: int, passage: Passage, span: Span) -> Citation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from assistant.answer.citations import CitationChecker
+from assistant.answer.citations import CitationChecker, without_untied
 from assistant.answer.refusal import is_refusal
 from assistant.answer.stream import AnswerStream
 from corpora.prompt import RenderedPrompt
@@ -46,7 +46,7 @@ class Writing:
 
     def __init__(self, checker: CitationChecker | None, show: Callable[[str], None] | None) -> None:
         self._grounded = checker is not None
-        self._stream = AnswerStream(checker.check if checker else str, show)
+        self._stream = AnswerStream(checker.check if checker else without_untied, show)
         self._whole: list[str] = []
 
     def feed(self, text: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from textual._styles_cache import StylesCache
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -72,6 +73,7 @@ class Transcript(VerticalScroll, can_focus=False):
         if len(views) > WINDOW + _STEP:
             await self.remove_children(views[:_STEP])
             self._set_hidden(self._hidden + _STEP)
+            _forget_removed()
         self.anchor()
         return view
 
@@ -120,3 +122,10 @@ class Transcript(VerticalScroll, can_focus=False):
         self._hidden = max(0, hidden)
         self._notice.display = bool(self._hidden)
         self._notice.update(Content.styled(f"{self._hidden} earlier turns: scroll up", DIM))
+
+
+def _forget_removed() -> None:
+    """Let go of the lines of removed widgets, which a cache of Textual's holds (its issue 6665)."""
+    clear = getattr(StylesCache.get_inner_outer, "cache_clear", None)
+    if clear is not None:
+        clear()

@@ -119,7 +119,7 @@ class Gating:
         rows = self.builder.threshold_rows(self.lesson.material, self._passages)
         found = chosen_threshold(systems.model("candidate"), rows, self.builder.chat, self._languages)
         if found is None:
-            self.hooks.say("Too few validation rows to choose a refusal threshold by.")
+            self.hooks.say("No refusal threshold of its own: too few validation rows, or they do not tell.")
             return Serving(examples=False, refusal_threshold=inherited)
         self.hooks.say(f"The adapter {found.line()}.")
         return Serving(examples=False, refusal_threshold=found.value)

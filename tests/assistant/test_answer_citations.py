@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from assistant.answer.citations import CitationChecker, check_sentence, split_answer
+from assistant.answer.citations import CitationChecker, check_sentence, split_answer, without_untied
 from corpora.records import Passage
 from index.evidence.sentences import sentences
 from index.evidence.support import find_evidence, read_claim
@@ -152,6 +152,21 @@ def test_a_wrong_marker_is_dropped_counted_and_the_right_one_put_in() -> None:
 def test_a_marker_of_no_passage_is_dropped() -> None:
     checked = check_sentence("Elephants dance [7][0].", "What do they do?", PASSAGES, [1, 2, 3])
     assert (checked.text, checked.dropped, checked.supported) == ("Elephants dance.", 2, False)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("In 1874 [1].", "In 1874."),
+        ("1874[1]", "1874[1]"),
+        ("一八七四年[1]。", "一八七四年。"),
+        ('He said "no" [1] [2]."', 'He said "no"."'),
+        ("The first item is x = a[0].", "The first item is x = a[0]."),
+        ("Lists such as [1, 2] may be nested.", "Lists such as [1, 2] may be nested."),
+    ],
+)
+def test_markers_at_the_end_of_a_sentence_written_without_passages_go(written: str, kept: str) -> None:
+    assert without_untied(written) == kept
 
 
 def test_a_sentence_without_a_marker_gets_one_before_its_full_stop() -> None:

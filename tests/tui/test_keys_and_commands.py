@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 
 import pytest
 from chat_driver import DOCUMENTS, Script, ask, make_app, ready, type_line, until
+from textual._styles_cache import StylesCache
 from textual.pilot import Pilot
+from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static, TextArea
 
 from assistant.tui import slash
@@ -554,6 +557,25 @@ def test_earlier_turns_come_when_the_reader_scrolls_up(docs: Path) -> None:
         assert len(transcript.views) == 45
 
     run(many, Script("In 1874 [1]."))
+
+
+def test_turns_that_left_the_screen_are_forgotten(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing holds the drawn lines of a widget that is gone, however long the conversation grows."""
+    monkeypatch.setattr("assistant.tui.transcript.WINDOW", 2)
+    monkeypatch.setattr("assistant.tui.transcript._STEP", 1)
+
+    async def act(app: ChatApp, pilot: Pilot[Any]) -> None:
+        for _ in range(6):
+            await ask(pilot, BUILT)
+        gc.collect()
+        alive = gc.get_objects()
+        of_widgets = {id(one._styles_cache) for one in alive if isinstance(one, Widget)}
+        caches = [one for one in alive if isinstance(one, StylesCache)]
+        assert len(app.chat.transcript.views) == 3
+        assert len(caches) > 10
+        assert [one for one in caches if id(one) not in of_widgets] == []
+
+    run(act)
 
 
 def test_an_engine_that_dies_is_started_again(docs: Path) -> None:
