@@ -8,7 +8,8 @@ adapter is compared with the plain base as `ask` uses it, on the articles that `
            articles that are not indexed
 
 Measures and 95 % intervals are those of `assistant eval`. With several adapters (seeds) their means are
-printed too. Results: `tests/bench/results/grounded.json`.
+printed too. With `--write` each adapter's card gets its figures. All results go into
+`tests/bench/results/grounded.json`.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import argparse
 import json
 import random
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -26,22 +28,26 @@ from typing import Any
 from grounding_data import HELD_OUT, OFF_INDEX, read
 from langchain_core.language_models import BaseChatModel
 
+import corpora
 from assistant.answer.build import EMBEDDED_PASSAGES, MAX_NEW_TOKENS
 from assistant.answer.engine import AnswerEngine, PassageSource
 from assistant.answer.floor import Floor
 from assistant.chat_models import load_chat_model
 from corpora.records import Passage, ScoredPassage
 from corpora.store import Library
-from finetune.card import Card
+from finetune.card import Card, GateVerdict
 from finetune.evaluation.questions import EvalQuestion
 from finetune.evaluation.scores import Score, score
 from finetune.evaluation.summary import Summary, summarise
+from index.encoder import Encoder
 from index.encoders import load_encoder
 from index.ingest import IngestOptions, ingest
 from index.retriever import Retriever
 
 BASE = "smollm2-135m"
 ENCODER = "all-minilm-l6-v2"
+HANDBOOK = Path(corpora.__file__).parent / "handbook"
+HANDBOOK_QUESTIONS = Path(__file__).with_name("handbook_questions.jsonl")
 RESULTS = Path(__file__).resolve().parent / "results" / "grounded.json"
 _SHOWN = (
     "f1",
@@ -127,6 +133,23 @@ def off_index(folder: Path, count: int, seed: int) -> list[Asked]:
     return asked[:count]
 
 
+def of_handbook() -> list[Asked]:
+    """The questions about the handbook."""
+    rows = [json.loads(line) for line in HANDBOOK_QUESTIONS.read_text("utf-8").splitlines()]
+    return [
+        Asked(EvalQuestion(row["id"], row["question"], tuple(row["answers"])), row["file"], "")
+        for row in rows
+    ]
+
+
+@contextmanager
+def indexed(documents: Path, encoder: Encoder) -> Iterator[Retriever]:
+    """A retriever over a library of these documents, which is removed afterwards."""
+    with tempfile.TemporaryDirectory() as folder, Library.create(Path(folder) / ".assistant") as library:
+        ingest(library, [documents], IngestOptions(choose=lambda _: ENCODER, load=lambda _: encoder))
+        yield Retriever(library, encoder)
+
+
 def scores_of(engine: AnswerEngine, asked: Sequence[Asked], gold: GoldPassage | None) -> list[Score]:
     """The score of every answer."""
     found = []
@@ -153,6 +176,34 @@ def show(name: str, way: str, summary: Summary) -> None:
             print(f"  {measure:20}{value.value:7.3f}{interval}")
 
 
+def verdict(ways: dict[str, Summary]) -> GateVerdict:
+    """What the card of a measured adapter says."""
+
+    def figure(way: str, name: str, shown: str) -> str:
+        value = ways[way].measures[name]
+        interval = "" if value.low is None else f" [{value.low:.3f}, {value.high:.3f}]"
+        return f"{shown} -" if value.value is None else f"{shown} {value.value:.3f}{interval}"
+
+    def line(way: str, what: str, shown: dict[str, str]) -> str:
+        return f"{what}: {', '.join(figure(way, name, words) for name, words in shown.items())}"
+
+    gold, found, manual = ways["gold"], ways["open"], ways["manual"]
+    same = {"answerable_f1": "answerable F1", "citation_precision": "citation precision"}
+    asked = f"{gold.answerable} answerable and {gold.must_refuse} unanswerable"
+    elsewhere = f"{found.answerable} answerable and {found.must_refuse} about articles that are not indexed"
+    near = f"{manual.answerable} answerable and {manual.must_refuse} not"
+    return GateVerdict(
+        promoted=True,
+        gate=False,
+        reason=f"measured on articles that were left out of training ({', '.join(HELD_OUT)})",
+        table=(
+            line("gold", f"gold passage, {asked}", {"f1": "mean F1", "refusal_recall": "refused", **same}),
+            line("open", f"open index, {elsewhere}", {**same, "refusal_recall": "refused"}),
+            line("manual", f"a handbook, {near}", {**same, "refusal_recall": "refused"}),
+        ),
+    )
+
+
 def means(tuned: Sequence[dict[str, Summary]]) -> dict[str, dict[str, float]]:
     """Of each measure over the adapters, printed."""
     found: dict[str, dict[str, float]] = {}
@@ -174,6 +225,7 @@ def main() -> None:
     parser.add_argument("--adapter", type=Path, nargs="*", default=[])
     parser.add_argument("--questions", type=int, default=150, help="of each sort")
     parser.add_argument("--no-base", action="store_true")
+    parser.add_argument("--write", action="store_true", help="put the figures on the adapters' cards")
     parser.add_argument("--seed", type=int, default=5)
     given = parser.parse_args()
     about, elsewhere = (
@@ -182,11 +234,10 @@ def main() -> None:
     )
     answerable = [one for one in about if not one.question.must_refuse]
     results: dict[str, Any] = {"held_out": HELD_OUT, "off_index": OFF_INDEX, "questions": given.questions}
-    with tempfile.TemporaryDirectory() as folder, Library.create(Path(folder) / ".assistant") as library:
-        encoder = load_encoder(ENCODER)
-        ingest(library, [given.articles], IngestOptions(choose=lambda _: ENCODER, load=lambda _: encoder))
-        retriever = Retriever(library, encoder)
+    encoder = load_encoder(ENCODER)
+    with indexed(given.articles, encoder) as retriever, indexed(HANDBOOK, encoder) as handbook:
         floor = Floor.for_encoder(ENCODER, retriever)
+        of_manual = Floor.for_encoder(ENCODER, handbook)
         tuned: list[dict[str, Summary]] = []
         systems: list[tuple[str, Path | None]] = [] if given.no_base else [("base", None)]
         systems += [
@@ -199,11 +250,15 @@ def main() -> None:
             ways = {
                 "gold": scores_of(engine_over(gold, model, None), about, gold),
                 "open": scores_of(engine_over(retriever, model, floor), [*answerable, *elsewhere], None),
+                "manual": scores_of(engine_over(handbook, model, of_manual), of_handbook(), None),
             }
             for way, scores in ways.items():
                 show(name, way, summarise(scores))
             results[name] = {way: summarise(scores).row() for way, scores in ways.items()}
-            tuned = tuned if path is None else [*tuned, {way: summarise(one) for way, one in ways.items()}]
+            if path is not None:
+                tuned.append({way: summarise(one) for way, one in ways.items()})
+                if given.write:
+                    replace(Card.read(path), verdict=verdict(tuned[-1])).write(path)
             RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
     if len(tuned) > 1:
         results["mean of adapters"] = means(tuned)

@@ -107,7 +107,9 @@ def card_of(
             kinds=dict(sorted(Counter(row.kind for row in taken).items())),
             methods={
                 "human": sum(row.kind != "altered" and row.source not in MANUALS for row in taken),
-                "rules": sum(row.kind != "altered" and row.source in MANUALS for row in taken),
+                "rules or a language model": sum(
+                    row.kind != "altered" and row.source in MANUALS for row in taken
+                ),
                 "altered": by_kind(taken, "altered"),
             },
             languages=("en",),

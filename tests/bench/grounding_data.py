@@ -13,11 +13,11 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from grounding_altered import Alterer
-from grounding_manuals import manuals
+from grounding_manuals import manuals as passages_of_manuals
 
 import corpora
 from corpora.prompt import REFUSAL, render, reply
@@ -45,6 +45,7 @@ _MOST_CHARACTERS = 4200  # of the passages of a group
 _AMONG_OTHERS = 0.6  # of the paragraphs, a pass: asked among others like them
 _OTHERS_ASKED = 0.12  # of the questions about those others
 _NOT_FIRST = 0.15  # of such groups: the order is any
+_OF_MANUALS_ALTERED = 0.2  # of their answered questions; some of them have been written without an answer
 _WINDOW = 900  # characters around an answer in a long article
 
 _CALIBRATION = Path(corpora.__file__).parent / "calibration" / "en.jsonl"
@@ -109,9 +110,10 @@ def rows(folder: Path, documents: Path, shares: Shares, seed: int) -> list[Row]:
     articles = {title: one for title, one in squad_articles(folder).items() if title != FOR_THRESHOLD}
     others = other_paragraphs(folder, rng)
     groups: list[tuple[list[Paragraph], list[Asked]]] = []
-    for _ in range(shares.passes):
+    for place in range(shares.passes):
         groups += _article_groups(articles, shares, rng)
-    groups += _article_groups(manual_articles(documents), shares, rng)
+        manuals = manual_articles(documents, by_rule=not place)
+        groups += _article_groups(manuals, replace(shares, altered=_OF_MANUALS_ALTERED), rng)
     taken = [one for one in others if rng.random() < shares.others]
     groups += [_other_group(one, others, rng) for one in taken]
     rng.shuffle(groups)
@@ -152,13 +154,15 @@ def squad_articles(folder: Path) -> Mapping[str, Article]:
     return articles
 
 
-def manual_articles(documents: Path) -> Mapping[str, Article]:
-    """Passages of manuals by file, with the questions that rules make of them."""
+def manual_articles(documents: Path, *, by_rule: bool) -> Mapping[str, Article]:
+    """All passages of manuals by file, with the questions written for them and, if wanted, made by rule."""
     articles: dict[str, Article] = defaultdict(list)
-    for one in manuals(documents):
-        answered = [(question, " ".join(answer.split())) for question, answer in one.answered]
+    for one in passages_of_manuals(documents):
+        asked = [*one.written, *(one.by_rule if by_rule else ())]
+        answered = [(question, " ".join(answer.split())) for question, answer in asked if answer is not None]
+        unanswered = [question for question, answer in asked if answer is None]
         articles[one.path].append(
-            Paragraph(one.path, one.text, one.name, answered, path=one.path, heading=one.heading)
+            Paragraph(one.path, one.text, one.name, answered, unanswered, path=one.path, heading=one.heading)
         )
     return articles
 
@@ -267,6 +271,7 @@ def _article_groups(
         near, alterer = Near(texts), Alterer(texts)
         places = list(range(len(paragraphs)))
         rng.shuffle(places)
+        places = [place for place in places if paragraphs[place].answered or paragraphs[place].unanswered]
         for place in places:
             members = [paragraphs[place]]
             asked = _questions(members, alterer, shares, rng)

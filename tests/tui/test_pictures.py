@@ -100,7 +100,7 @@ def test_empty() -> None:
     take("empty", ready)
 
 
-def test_the_picture_of_the_readme() -> None:
+def test_conversation() -> None:
     """A question, a follow-up and a refusal, with the sources of the one in the middle."""
 
     async def act(pilot: Pilot[Any]) -> None:
@@ -119,8 +119,7 @@ def test_the_picture_of_the_readme() -> None:
         return "The lighthouse of Brannock was built in 1874 [1]."
 
     script = Script(reply)
-    script.adapter = "grounding"
-    take("chat", act, size=(110, 32), script=script, model="smollm2-135m")
+    take("conversation", act, size=(110, 32), script=script)
 
 
 def test_first_run_without_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
