@@ -3,8 +3,9 @@
     {"id": "q1", "question": "When was the lighthouse built?", "k": 8, "in": "docs/**", "expected": "1874"}
 
 Only `question` must be there. `expected` is one right answer or a list of them; the empty list says that the
-question must be refused. `answers`, as in the files of `eval`, is the same. A CSV has these names in its
-first line; an empty cell is as if it were not there, and a list of expected answers is written as in JSON.
+question must be refused. `answers`, as in the files of `eval`, is the same. Other keys are ignored. A CSV has
+these names in its first line; an empty cell is as if it were not there, and a list of expected answers is
+written as in JSON.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Question:
     """Row `number` of the input, from 1. Where `problem` says what is wrong with it, it cannot be asked.
 
     `place` is its line. `expected` holds right answers; () is a refusal, None that nothing is known.
+    `ignored` are keys that mean nothing here.
     """
 
     number: int
@@ -45,18 +47,20 @@ class Question:
     adapter: str | None = None
     expected: tuple[str, ...] | None = None
     problem: str | None = None
+    ignored: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
-        """sha256 (hex) of all but where it stands."""
-        fields = {name: value for name, value in asdict(self).items() if name not in ("number", "place")}
+        """sha256 (hex) of all but where it stands and what is ignored."""
+        left_out = ("number", "place", "ignored")
+        fields = {name: value for name, value in asdict(self).items() if name not in left_out}
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def read_questions(data: bytes, name: str) -> list[Question]:
     """The rows of a file called `name`, each of them, in order.
 
-    Raises UsageError for a table whose first line names no question, or what is no option.
+    Raises UsageError for a table whose first line does not name a question, or a key twice.
     """
     lines = read_table(data, name, KEYS) if is_table(data, name) else read_lines(io.BytesIO(data))
     return list(_numbered(lines))
@@ -83,9 +87,6 @@ def _question(line: Line, number: int, name: str | int) -> Question:
     row = line.value
     if not isinstance(row, dict):
         raise ValueError("not a JSON object")
-    unknown = [key for key in row if key not in KEYS]
-    if unknown:
-        raise ValueError(f"unknown key {json.dumps(unknown[0][:40])}; known are {', '.join(KEYS)}")
     question = row.get("question")
     if not isinstance(question, str) or not question.strip():
         raise ValueError('no "question" in it, or an empty one')
@@ -100,6 +101,7 @@ def _question(line: Line, number: int, name: str | int) -> Question:
         within=_glob(row.get("in")),
         adapter=_adapter(row.get("adapter")),
         expected=_expected(row),
+        ignored=tuple(key for key in row if key not in KEYS),
     )
 
 

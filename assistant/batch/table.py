@@ -33,7 +33,7 @@ def is_table(data: bytes, name: str) -> bool:
 def read_table(data: bytes, name: str, columns: Sequence[str]) -> Iterator[Line]:
     """The rows behind the first line, which names the columns; delimited by comma, semicolon or tab.
 
-    Raises UsageError where there is no column "question", or one that is none of `columns`.
+    Raises UsageError where there is no column "question", or one of `columns` twice.
     """
     records = split_records(data.removeprefix(b"\xef\xbb\xbf"))
     first = next((raw for _, raw in records if raw.strip()), b"")
@@ -85,10 +85,9 @@ def _header(raw: bytes, name: str, columns: Sequence[str]) -> tuple[list[str], s
             continue
         if "question" not in header:
             continue
-        wrong = next((one for one in header if one not in columns), None)
-        if wrong is not None or len(set(header)) < len(header):
-            problem = "a column twice" if wrong is None else f"a column {wrong[:40]!r}"
-            raise UsageError(f"{name} has {problem}.", hint=f"columns are {', '.join(columns)}")
+        twice = next((one for one in columns if header.count(one) > 1), None)
+        if twice is not None:
+            raise UsageError(f"{name} has two columns {twice}.", hint="leave one of them out")
         return header, delimiter
     raise UsageError(
         f"{name} has no column question in its first line.", hint=f"columns are {', '.join(columns)}"
@@ -102,7 +101,7 @@ def _line(place: str, raw: bytes, header: Sequence[str], delimiter: str) -> Line
         return Line(place, problem=str(error))
     if len(cells) > len(header):
         return Line(place, problem="more cells than columns")
-    given = {column: cell for column, cell in zip(header, cells, strict=False) if cell.strip()}
+    given = {column: cell for column, cell in zip(header, cells, strict=False) if column and cell.strip()}
     return Line(place, {column: _value(column, cell) for column, cell in given.items()})
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from assistant.answer.screen import AnswerScreen, passage_place
 from assistant.chat.export import session_line, turn_lines
+from assistant.chat.exporting import export_path, write_export
 from assistant.chat.records import Turn
 from assistant.chat.review import Reviewed, Reviews
 from assistant.output import emit_text
 from assistant.terminal import clean_line, say
-from corpora.errors import StorageError, UsageError
+from corpora.errors import UsageError
 
 if TYPE_CHECKING:
     from assistant.chat.talking import Talk
@@ -119,13 +119,8 @@ class PlainCommands:
         session = self._talk.conversation.session
         if session is None:
             raise UsageError("Nothing was said yet.")
-        path = Path(argument or f"chat-{session.id}.md").expanduser()
-        text = self._talk.sessions.export(session, "json" if path.suffix == ".json" else "markdown")
-        try:
-            with path.open("x", encoding="utf-8") as stream:
-                stream.write(text)
-        except OSError as error:
-            raise StorageError(f"{path}: {error.strerror}.", hint="/export ANOTHER-FILE") from error
+        path = export_path(argument, session.name)
+        write_export(self._talk.sessions, session, path, over=False)
         say(f"Written to {path}.")
 
     # -- how it is answered ------------------------------------------------------------------------
@@ -215,14 +210,7 @@ class PlainCommands:
 
     def _reviewed(self, reviewed: Reviewed) -> None:
         self._talk.conversation.replace_turn(reviewed.turn)
-        example = reviewed.example
-        if example is None:
-            say("Noted. No passage supports it, so nothing is taught by it; /fix TEXT gives a better one.")
-        elif example.status == "dropped":
-            say("Kept as a wrong answer; /fix TEXT says what is right.")
-        else:
-            held = "" if example.split == "train" else f"; its document is held out ({example.split})"
-            say(f"Kept as a reviewed example for the next tune{held}.")
+        say(reviewed.told)
 
     def _last(self) -> Turn:
         turns = self._talk.conversation.turns

@@ -37,6 +37,17 @@ class Reviewed:
     turn: Turn
     example: Example | None
 
+    @property
+    def told(self) -> str:
+        """What to tell the user."""
+        if self.example is None:
+            return "Noted. No passage supports it, so nothing is taught by it; /fix gives a better answer."
+        if self.example.status == "dropped":
+            return "Kept as a wrong answer; /fix says what is right."
+        split = self.example.split
+        held = "" if split == "train" else f"; its document is held out ({split})"
+        return f"Kept as a reviewed example for the next tune{held}."
+
 
 class Reviews:
     """Reviews of one open library."""

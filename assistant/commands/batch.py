@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from assistant.batch.run import Summary
     from assistant.batch.windows import Options
 
+_NAMED = 8  # of the keys that are ignored
+
 
 def batch(
     source: Annotated[
@@ -105,7 +107,8 @@ def _read(source: Path) -> list[Question]:
     """The rows of the file; NothingToDo where it has none."""
     import sys
 
-    from assistant.batch.questions import read_questions
+    from assistant.batch.questions import KEYS, read_questions
+    from assistant.terminal import clean_line, say
 
     try:
         data = sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
@@ -118,6 +121,11 @@ def _read(source: Path) -> list[Question]:
         raise NothingToDo(
             f"{source} holds no questions.", hint='one a line: {"id": "1", "question": "…"}', code="no_input"
         )
+    ignored = list(dict.fromkeys(key for question in questions for key in question.ignored))
+    if ignored:
+        more = f" and {len(ignored) - _NAMED} more" if len(ignored) > _NAMED else ""
+        shown = ", ".join(clean_line(key)[:40] for key in ignored[:_NAMED])
+        say(f"Ignored: {shown}{more}. What counts: {', '.join(KEYS)}.")
     return questions
 
 

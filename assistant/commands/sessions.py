@@ -10,7 +10,7 @@ import typer
 
 from assistant.commands.options import JsonOption, LibraryOption, OfflineOption
 from assistant.paths import open_library
-from corpora.errors import StorageError, UsageError
+from corpora.errors import UsageError
 
 if TYPE_CHECKING:
     pass
@@ -88,21 +88,21 @@ def export_session(
     """Write a conversation as a Markdown page or as one JSON object."""
     import sys
 
+    from assistant.chat.exporting import export_format, write_export
     from assistant.chat.sessions import Sessions
     from assistant.output import emit_json, emit_text
 
     to_stdout = str(output) == "-"
     if form is None:
-        form = FormatName.JSON if (to_stdout and json) or output.suffix == ".json" else FormatName.MARKDOWN
+        form = FormatName.JSON if to_stdout and json else FormatName(export_format(output))
     with open_library(library) as opened:
         sessions = Sessions(opened)
         session = sessions.open(name)
-        text = sessions.export(session, form.value)
-    if to_stdout:
-        sys.stdout.buffer.write(text.encode("utf-8"))
-        sys.stdout.buffer.flush()
-        return
-    _write(output, text)
+        if to_stdout:
+            sys.stdout.buffer.write(sessions.export(session, form.value).encode("utf-8"))
+            sys.stdout.buffer.flush()
+            return
+        write_export(sessions, session, output, form.value, over=True)
     if json:
         emit_json({"id": session.id, "path": str(output), "format": form.value, "turns": session.turns})
     else:
@@ -157,10 +157,3 @@ def search_sessions(
             emit_text(session_line(session))
             if turn is not None:
                 emit_text(f"          {clean_line(turn.question)}")
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise StorageError(f"{path}: {error.strerror}.", hint="name another file") from error

@@ -20,7 +20,7 @@ from assistant.tui.reading import Reading
 from corpora.errors import NothingToDo, UsageError
 
 if TYPE_CHECKING:
-    from assistant.chat.review import Reviews
+    from assistant.chat.review import Reviewed, Reviews
 
 Tell = Callable[..., None]
 
@@ -226,20 +226,11 @@ class Desk:
 
     def _rate(self, request: Mapping[str, Any]) -> None:
         reviews, turn = self._reviewed(request)
-        good = request["rating"] == "good"
-        reviewed = reviews.good(turn) if good else reviews.bad(turn)
-        if not good:
-            text = "Kept as a wrong answer; /fix says what is right."
-        elif reviewed.example is None:
-            text = "Rated good, but no passage says it: nothing is taught from it."
-        else:
-            text = "Kept as a reviewed example for the next tune."
-        self._rated(reviewed.turn, text)
+        self._rated(reviews.good(turn) if request["rating"] == "good" else reviews.bad(turn))
 
     def _fix(self, request: Mapping[str, Any]) -> None:
         reviews, turn = self._reviewed(request)
-        reviewed = reviews.fix(turn, request["answer"])
-        self._rated(reviewed.turn, "Your answer is kept as a reviewed example for the next tune.")
+        self._rated(reviews.fix(turn, request["answer"]))
 
     def _reviewed(self, request: Mapping[str, Any]) -> tuple[Reviews, Turn]:
         from assistant.chat.review import Reviews
@@ -247,7 +238,7 @@ class Desk:
         library = self._opened().library
         return Reviews(library), Sessions(library).turn(request["turn"])
 
-    def _rated(self, turn: Turn, text: str) -> None:
+    def _rated(self, reviewed: Reviewed) -> None:
         if self._talk is not None:
-            self._talk.replace_turn(turn)
-        self._tell("rated", turn=turn.id, text=text)
+            self._talk.replace_turn(reviewed.turn)
+        self._tell("rated", turn=reviewed.turn.id, text=reviewed.told)

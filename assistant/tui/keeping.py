@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assistant.chat.exporting import export_path, write_export
 from assistant.tui import words
 from assistant.tui.dialogs import AskLine, Confirm
-from assistant.tui.exporting import export_path, write_export
 from assistant.tui.past import Choice, PastSessions
 from assistant.tui.words import DIM
 
@@ -123,7 +123,7 @@ class SessionCommands:
         if yes:
             app = self._chat.chat_app
             app.in_background(
-                lambda: write_export(app.shelf.sessions, session, path),
+                lambda: write_export(app.shelf.sessions, session, path, over=True),
                 lambda _: self._chat.say(words.line(f"Written to {path}", DIM)),
             )
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from assistant.chat.exporting import export_path
 from assistant.tui import slash
-from assistant.tui.exporting import export_path
 from assistant.tui.keys import bindings
 from assistant.tui.opening import opening
 from assistant.tui.preferences import (
