@@ -20,6 +20,16 @@ def config_file() -> Path:
     return Path(base) / "assistant" / "config.toml"
 
 
+def typed_path(text: str) -> Path:
+    """A path as a person types it, `~` and all; the `~name` of nobody stays as it is."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises where there is no such user
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder; False too where one may not look, or no name is so long."""
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises for those
+
+
 def find_library(given: Path | None) -> Path | None:
     """The library folder: the flag, ASSISTANT_LIBRARY, or the nearest `.assistant` upwards; else None.
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from assistant.batch.table import is_table, read_table
+from corpora.errors import UsageError
 from corpora.store.glob import compile_glob
 from finetune.adapters.active import NONE
 from finetune.card import is_adapter_name
@@ -128,8 +128,8 @@ def _glob(value: Any) -> str | None:
         return None
     try:
         compile_glob(_text(value, "in"))
-    except re.error as error:
-        raise ValueError(f'"in" is no pattern: {error}') from error
+    except UsageError as error:
+        raise ValueError(f'"in" is no pattern: {error.message}') from error
     return str(value)
 
 

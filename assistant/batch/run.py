@@ -159,12 +159,9 @@ class _Job:
 
     def retry(self, failed: Sequence[int]) -> None:
         """Ask the rows at these places again, in their windows, and put what comes of it there."""
-        again: dict[int, dict[str, Any]] = {}
         for start in dict.fromkeys(place // WINDOW * WINDOW for place in failed):
             rows = self._window(start)
-            again |= {place: rows[place - start] for place in failed if start <= place < start + WINDOW}
-        if again:
-            self.out.replace(again)
+            self.out.replace({n: rows[n - start] for n in failed if start <= n < start + WINDOW})
 
     def _window(self, start: int) -> list[dict[str, Any]]:
         window = slice(start, start + WINDOW)

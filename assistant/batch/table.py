@@ -15,6 +15,7 @@ from finetune.formats.lines import LONGEST_LINE, Line
 _SUFFIXES = (".csv", ".tsv")
 _LINES = (".jsonl", ".ndjson", ".json")
 _DELIMITERS = ",;\t"
+_QUOTED = re.compile(rb'(?:\A|[,;\t])"')
 _NUMBERS = frozenset({"k"})
 _LISTS = frozenset({"expected", "answers"})
 # Spreadsheets run a cell that begins like this as a formula; a plain number is none.
@@ -49,7 +50,7 @@ def split_records(data: bytes) -> Iterator[tuple[int, bytes]]:
     record: list[bytes] = []
     for number, line in enumerate(io.BytesIO(data), start=1):
         record.append(line)
-        open_ ^= bool(line.count(b'"') % 2)
+        open_ = _still_open(line, open_)
         size += len(line)
         if open_ and size <= LONGEST_LINE:
             continue
@@ -57,6 +58,23 @@ def split_records(data: bytes) -> Iterator[tuple[int, bytes]]:
         start, open_, size, record = number + 1, False, 0, []
     if record:
         yield start, b"".join(record)
+
+
+def _still_open(line: bytes, open_: bool) -> bool:
+    """Whether a quoted cell goes on behind `line`; a mark inside a cell that began without one is text."""
+    at = 0
+    while True:
+        if open_:
+            close = line.find(b'"', at)
+            if close < 0:
+                return True
+            open_ = line[close + 1 : close + 2] == b'"'
+            at = close + (2 if open_ else 1)
+        else:
+            begins = _QUOTED.search(line, at)
+            if begins is None:
+                return False
+            open_, at = True, begins.end()
 
 
 def table_line(cells: Sequence[Any]) -> bytes:

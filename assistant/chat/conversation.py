@@ -73,6 +73,11 @@ class Conversation:
         return self._session
 
     @property
+    def session_id(self) -> str | None:
+        """The id of the session, which may have been deleted meanwhile; None before the first question."""
+        return self._session.id if self._session else None
+
+    @property
     def turns(self) -> Sequence[Turn]:
         """What was said, oldest first; a pending one was cut off by a kill."""
         return tuple(self._turns)
@@ -123,7 +128,7 @@ class Conversation:
     def undo(self) -> Turn:
         """Take back the last question with its answer; returns it. Raises UsageError where there is none."""
         last = self._last()
-        self.store.remove_from(last)
+        self.store.remove([last])
         self._turns.pop()
         return last
 
@@ -174,9 +179,7 @@ class Conversation:
             with stopped_by(asked):
                 turn = self._rewritten(turn, history, on_searched)
                 answer = self._answered(turn, hear)
-            finished = self.store.finish(
-                turn, "done", answer=answer, instead_of=replaced[0] if replaced else None
-            )
+            finished = self.store.finish(turn, "done", answer=answer, instead_of=replaced)
         except Stopped:
             finished = self._cancelled(turn, "".join(heard))
         except AssistantError as error:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assistant.paths import typed_path
 from assistant.terminal import clean_line
 from corpora.errors import StorageError
 
@@ -19,7 +20,7 @@ _LONGEST = 50
 def export_path(argument: str, name: str) -> Path:
     """The file that the user names, or one that does not exist yet, named after the conversation."""
     if argument:
-        return Path(argument).expanduser()
+        return typed_path(argument)
     words = re.sub(r"[^\w-]+", "-", clean_line(name).casefold()).strip("-")[:_LONGEST].strip("-")
     stem = words or "conversation"
     number = 1

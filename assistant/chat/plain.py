@@ -7,18 +7,17 @@ standard output, everything else to standard error. Ctrl-C stops an answer, Ctrl
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from assistant.answer.screen import AnswerScreen
 from assistant.chat.plain_commands import PlainCommands
 from assistant.chat.records import ChatOptions, Turn
 from assistant.chat.sessions import Sessions
+from assistant.chat.stopping import interrupts
 from assistant.chat.talking import Talk
 from assistant.runtime import opened
 from assistant.terminal import clean, clean_line, say
@@ -67,12 +66,14 @@ class PlainLoop:
             except AssistantError as error:
                 self._failed = True
                 say(f"{error.message}{f' ({error.hint})' if error.hint else ''}")
+            except KeyboardInterrupt:
+                say("\nStopped.")
         return _FAILED if self._failed and not self._person else 0
 
     def answer(self, ask: Callable[..., Turn]) -> Turn:
         """Ask and show what comes; Ctrl-C stops it."""
         screen = AnswerScreen(self._talk.library.root, links=False)
-        with _stoppable() as stop:
+        with interrupts() as stop:
             turn = ask(on_piece=screen.show, stop=stop, on_searched=_show_searched)
         if turn.status == "done" and turn.answer is not None:
             screen.finish(turn.answer)
@@ -111,6 +112,8 @@ class PlainLoop:
                 yield input(_PROMPT)
             except KeyboardInterrupt:
                 say("\n/quit or Ctrl-D leaves.")
+            except UnicodeDecodeError:
+                say("That line was no UTF-8.")
             except EOFError:
                 print()  # noqa: T201 - ends the prompt's line
                 return
@@ -123,20 +126,3 @@ class PlainLoop:
 
 def _show_searched(searched: str) -> None:
     say(f"searched: {clean_line(searched)}")
-
-
-@contextlib.contextmanager
-def _stoppable() -> Iterator[Callable[[], bool]]:
-    """Within, the first Ctrl-C is heard by the function that is given, a second one interrupts."""
-    asked: list[int] = []
-
-    def hear(number: int, _frame: FrameType | None) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    previous = signal.signal(signal.SIGINT, hear)
-    try:
-        yield lambda: bool(asked)
-    finally:
-        signal.signal(signal.SIGINT, previous)

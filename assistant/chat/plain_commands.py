@@ -12,9 +12,11 @@ from assistant.chat.export import session_line, turn_lines
 from assistant.chat.exporting import export_path, write_export
 from assistant.chat.records import Turn
 from assistant.chat.review import Reviewed, Reviews
+from assistant.chat.stopping import Stopped, interrupts, stopped_by
 from assistant.output import emit_text
 from assistant.terminal import clean_line, say
 from corpora.errors import UsageError
+from corpora.store.glob import compile_glob
 
 if TYPE_CHECKING:
     from assistant.chat.talking import Talk
@@ -146,6 +148,7 @@ class PlainCommands:
         self._talk.change(replace(self._talk.options, k=int(argument)))
 
     def _in(self, argument: str) -> None:
+        compile_glob(argument)
         self._talk.change(replace(self._talk.options, within=argument or None))
 
     # -- the last turn -----------------------------------------------------------------------------
@@ -169,14 +172,16 @@ class PlainCommands:
         adapter = talk.model.adapter
         talk.engine.k = chosen.k or talk.model.passages
         try:
-            for name in dict.fromkeys((adapter or "none", "none")):
-                talk.model.choose(chosen.model, name)
-                for retrieval in (True, False):
-                    with_adapter = f"adapter {name}" if name != "none" else "base model"
-                    source = "documents" if retrieval else "no documents"
-                    emit_text(f"--- {with_adapter}, {source}")
-                    answer = talk.engine.answer(question, glob=chosen.within, retrieval=retrieval)
-                    AnswerScreen(talk.library.root, links=False).finish(answer)
+            with interrupts() as stop, stopped_by(stop):
+                for name in dict.fromkeys((adapter or "none", "none")):
+                    talk.model.choose(chosen.model, name)
+                    for retrieval in (True, False):
+                        with_adapter = f"adapter {name}" if name != "none" else "base model"
+                        emit_text(f"--- {with_adapter}, {'documents' if retrieval else 'no documents'}")
+                        answer = talk.engine.answer(question, glob=chosen.within, retrieval=retrieval)
+                        AnswerScreen(talk.library.root, links=False).finish(answer)
+        except Stopped:
+            say("Stopped.")
         finally:
             talk.model.choose(chosen.model, chosen.adapter)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from assistant.chat.export import session_json, session_markdown
@@ -107,19 +108,18 @@ class Sessions:
         *,
         answer: Answer | None = None,
         error: str | None = None,
-        instead_of: Turn | None = None,
+        instead_of: Sequence[Turn] = (),
     ) -> Turn:
-        """What came of a turn; with it go the turns from `instead_of` on that it replaces."""
+        """What came of a turn; with it go the turns that it replaces."""
         with self.library.write() as writer:
             self._store.finish(writer, turn.id, status, answer=answer, error=error)
-            if instead_of is not None:
-                self._store.remove_turns(writer, turn.session_id, instead_of.id, before=turn.id)
+            self._store.remove_turns(writer, [one.id for one in instead_of])
         return self.turn(turn.id)
 
-    def remove_from(self, turn: Turn) -> None:
-        """Take a turn and all after it out of its session."""
+    def remove(self, turns: Sequence[Turn]) -> None:
+        """Take these turns out of their session; what another process has added stays."""
         with self.library.write() as writer:
-            self._store.remove_turns(writer, turn.session_id, turn.id)
+            self._store.remove_turns(writer, [turn.id for turn in turns])
 
     def rate(self, turn: Turn, rating: Rating | None) -> Turn:
         """What the user thinks of an answer."""

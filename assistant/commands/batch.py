@@ -98,7 +98,7 @@ def _answer(
     else:
         _show(done)
     if done.stopped:
-        say(f"{done.rows - done.missing} of {done.rows} rows are in {output}; run it again to go on.")
+        say(f"{done.rows - done.missing} of {done.rows} rows are in {output}; the same command goes on.")
         return stop.exit_code
     return 4 if done.errors else 0
 

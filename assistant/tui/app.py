@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,7 +18,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
 
-from assistant.paths import config_file, library_to_create
+from assistant.paths import config_file, is_there, library_to_create
 from assistant.terminal import clean
 from assistant.tui import preferences
 from assistant.tui.chat import ChatScreen
@@ -39,8 +39,9 @@ from assistant.tui.turns import empty_content
 from corpora.errors import AssistantError
 
 if TYPE_CHECKING:
-    from assistant.chat.records import Session
+    from assistant.chat.records import Session, Turn
 
+_HEARD_SECONDS = 0.5  # after which what was sent to an editor has reached the loop, which lets it go
 _MOST_DEATHS = 3  # of the engine in a row, after which it is not started again
 
 
@@ -104,10 +105,13 @@ class ChatApp(App[None]):
     def on_mount(self) -> None:
         """The first paint comes first, then what takes time."""
         self.theme_changed_signal.subscribe(self, self._theme_chosen)
-        with contextlib.suppress(RuntimeError, ValueError, NotImplementedError):  # not in a thread, not there
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                asyncio.get_running_loop().add_signal_handler(number, self._ended, 128 + number)
+        self._hear_signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         self.call_after_refresh(self.begin)
+
+    def _hear_signals(self, *numbers: int) -> None:
+        with contextlib.suppress(RuntimeError, ValueError, NotImplementedError):  # not in a thread, not there
+            for number in numbers:
+                asyncio.get_running_loop().add_signal_handler(number, self._ended, 128 + number)
 
     def _ended(self, code: int) -> None:
         """A signal ends it: the terminal is given back as it was."""
@@ -138,12 +142,18 @@ class ChatApp(App[None]):
         except OSError as error:
             self.chat.tell(f"The engine cannot be started: {error.strerror}", "error")
 
-    def restart_engine(self) -> None:
-        """It died: start it again, though not for ever."""
+    def restart_engine(self) -> bool:
+        """It died: start it again, though not for ever. Whether it was."""
         self._deaths += 1
         if self._deaths <= _MOST_DEATHS:
             self._start_engine()
+        if self.link.running:
             self.load()
+        return self.link.running
+
+    def engine_works(self) -> None:
+        """It has loaded a model: earlier deaths do not count."""
+        self._deaths = 0
 
     def load(self) -> None:
         """Have the models loaded, so that the first question need not wait."""
@@ -235,15 +245,21 @@ class ChatApp(App[None]):
         """Read a conversation and show it."""
         self.in_background(
             lambda: self.shelf.turns(session),
-            lambda turns: self.chat.call_next(self.chat.show_session, session, turns),
+            lambda turns: self._read_session(session, turns),
         )
+
+    def _read_session(self, session: Session, turns: Sequence[Turn]) -> None:
+        if self.chat.requests.at_work is not None:  # asked meanwhile
+            self.chat.tell("One thing at a time: Esc stops the one at hand.", "warning")
+        else:
+            self.chat.call_next(self.chat.show_session, session, turns)
 
     # -- files -------------------------------------------------------------------------------------
 
     @on(PassageScreen.FileWanted)
     def _file_wanted(self, message: PassageScreen.FileWanted) -> None:
         around = message.around
-        if around is None or not around.file.is_file():
+        if around is None or not is_there(around.file):
             self.chat.tell("The file of this source is not there any more.", "warning")
             return
         editor = preferences.editor_command(self.preferred)
@@ -255,7 +271,14 @@ class ChatApp(App[None]):
         self.push_screen(dialog, lambda yes: self._open(command, yes))
 
     def _open(self, command: Opening, yes: bool | None) -> None:
-        problem = run_command(self, command) if yes else None
+        if not yes:
+            return
+        # A terminal sends Ctrl-C to the editor and to this program alike: it is meant for the editor.
+        with contextlib.suppress(RuntimeError, ValueError, NotImplementedError):
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGINT)
+            signal.signal(signal.SIGINT, lambda *_: None)
+        problem = run_command(self, command)
+        self.set_timer(_HEARD_SECONDS, lambda: self._hear_signals(signal.SIGINT))
         if problem is not None:
             self.chat.tell(problem, "error")
 

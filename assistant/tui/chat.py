@@ -154,6 +154,11 @@ class ChatScreen(LookingScreen):
         **fields: Any,
     ) -> None:
         """Ask the engine for something."""
+        if not self.chat_app.link.running:
+            self.tell("The engine does not run. /quit, and start the chat again.", "error")
+            if view is not None:
+                view.fail("The engine does not run.", "/quit, and assistant chat")
+            return
         pending = Pending(what, verb, self.chat_app.clock(), view, replaces, before)
         session = self.session.id if self.session else None
         self.requests.send(do, pending, session=session, options=self.chosen.row(), **fields)

@@ -7,10 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from assistant.paths import is_there, typed_path
 from assistant.tui import slash, words
 from assistant.tui.compare import CompareScreen, sides
 from assistant.tui.dialogs import Confirm, Correction
 from assistant.tui.keeping import SessionCommands
+from corpora.errors import UsageError
+from corpora.store.glob import compile_glob
 
 _MOST_CHOICES = 50
 _SHORT_THEMES = {"light": "textual-light", "dark": "textual-dark"}
@@ -110,15 +113,20 @@ class Commands(SessionCommands):
 
     async def _in(self, argument: str) -> None:
         within = argument or None
+        try:
+            compile_glob(argument)
+        except UsageError as error:
+            self._chat.tell(error.message, "warning")
+            return
         self._chat.chosen = replace(self._chat.chosen, within=within)
         self._chat.state.within = within
         self._chat.refresh_state()
 
     async def _ingest(self, argument: str) -> None:
-        folder = Path(argument.strip("\"'") or ".").expanduser()
+        folder = typed_path(argument.strip("\"'") or ".")
         if self._busy():
             return
-        if not folder.exists():
+        if not is_there(folder):
             self._chat.entry.set_text(f"/ingest {argument}")
             self._chat.tell(f"There is no {folder}.", "warning")
             return
@@ -144,6 +152,9 @@ class Commands(SessionCommands):
             return
         if not question:
             self._chat.tell("/compare QUESTION, or ask a question first.", "warning")
+            return
+        if self._chat.requests.loading:
+            self._chat.tell("The model is still being loaded.", "warning")
             return
         compared = sides(self._chat.state.adapter)
         await self._chat.app.push_screen(CompareScreen(question, compared, self._chat.requests.stop))
@@ -224,7 +235,7 @@ class Commands(SessionCommands):
 def _folders(beginning: str) -> list[str]:
     """Folders and files that a path can go on with; nothing of a folder that cannot be read."""
     head, slash_, tail = beginning.rpartition("/")
-    folder = Path(head + slash_ or ".").expanduser()
+    folder = typed_path(head + slash_ or ".")
     try:
         found = [
             one for one in folder.iterdir() if one.name.startswith(tail) and not one.name.startswith(".")

@@ -171,7 +171,7 @@ class Desk:
             raise AssertionError
         wanted = request["session"]
         talk = self._talk
-        if talk is None or wanted is None or talk.session is None or talk.session.id != wanted:
+        if talk is None or wanted is None or talk.session_id != wanted:
             store = Sessions(self._opened().library)
             session = None if wanted is None else store.open(wanted)
             talk = self._talk = Conversation(self._engine, store, session, model=model)

@@ -63,6 +63,7 @@ class Hearing:
     async def _ready(self, event: Event, _pending: Pending | None) -> None:
         state = self._chat.state
         state.model, state.adapter, state.context_limit = event["model"], event["adapter"], event["context"]
+        self._chat.chat_app.engine_works()
 
     async def _ingested(self, event: Event, _pending: Pending | None) -> None:
         counts = ", ".join(f"{event[name]} {name}" for name in ("added", "updated", "removed", "unchanged"))
@@ -166,7 +167,8 @@ class Hearing:
 
     async def _failed(self, event: Event, pending: Pending | None) -> None:
         chat = self._chat
-        if event["code"] == "no_documents":
+        at_start = pending is not None and pending.what == "load" and pending.before is None
+        if event["code"] == "no_documents" and at_start:
             return
         if pending is not None and pending.before is not None:
             chat.chosen = pending.before
@@ -183,5 +185,6 @@ class Hearing:
         for pending in chat.requests.drop_all():
             if pending.view is not None and pending.view.is_mounted:
                 pending.view.fail("The engine ended before this was answered.", "/retry")
-        chat.say(failure(event["message"], "it is started again; what was answered is saved"), "-failed")
-        chat.chat_app.restart_engine()
+        again = chat.chat_app.restart_engine()
+        hint = "it is started again; what was answered is saved" if again else "/quit, and assistant chat"
+        chat.say(failure(event["message"], hint), "-failed")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assistant.chat.exporting import export_path, write_export
+from assistant.paths import is_there
 from assistant.tui import words
 from assistant.tui.dialogs import AskLine, Confirm
 from assistant.tui.past import Choice, PastSessions
@@ -113,7 +114,7 @@ class SessionCommands:
         if session is None:
             return
         path = export_path(argument, session.name)
-        if argument and path.exists():
+        if argument and is_there(path):
             dialog = Confirm("Write over this file?", str(path), "Write over", dangerous=True)
             self._chat.app.push_screen(dialog, lambda yes: self._write(session, path, yes))
         else:

@@ -81,6 +81,11 @@ class Requests:
         stoppable = ("answer", "ingest", "compare")
         return next((n for n, one in reversed(self._pending.items()) if one.what in stoppable), None)
 
+    @property
+    def loading(self) -> bool:
+        """Whether a model is being loaded: which adapter is going to answer is not known yet."""
+        return any(one.what == "load" for one in self._pending.values())
+
     def doing(self) -> str | None:
         """What is going on, for the status line."""
         number = self.at_work

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import re
 
+from corpora.errors import UsageError
+
 
 def compile_glob(pattern: str) -> re.Pattern[str]:
     """A pattern to `fullmatch` document paths with.
 
     `*` and `?` stop at a slash, `**` does not, `[a-z]` and `[!a-z]` are sets. A pattern without a slash
     matches a file or folder of that name at any depth; with one, it starts at the library's root.
-    A pattern that matches a folder covers everything below it.
+    A pattern that matches a folder covers everything below it. Raises UsageError for what is no pattern.
     """
     trimmed = pattern.removeprefix("./").rstrip("/")
     anchored = "/" in trimmed
     body = _translated(trimmed)
     prefix = "" if anchored else "(?:.*/)?"
-    return re.compile(f"{prefix}{body}(?:/.*)?", re.DOTALL)
+    try:
+        return re.compile(f"{prefix}{body}(?:/.*)?", re.DOTALL)
+    except re.error as error:
+        raise UsageError(f"{pattern} is no pattern of paths: {error}.", hint="as in docs/**/*.md") from error
 
 
 def _translated(pattern: str) -> str:

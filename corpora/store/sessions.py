@@ -11,6 +11,7 @@ with library.write() as writer:
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 from corpora.errors import UsageError
 from corpora.records import Answer
@@ -198,10 +199,6 @@ class SessionStore:
         """What the user thinks of an answer."""
         writer.connection.execute("UPDATE turns SET rating = ? WHERE number = ?", (rating, turn_id))
 
-    def remove_turns(self, writer: Writer, session_id: str, first: int, before: int | None = None) -> None:
-        """Take out the turns of a session from number `first` on, those from `before` on excepted."""
-        writer.connection.execute(
-            "DELETE FROM turns WHERE session = (SELECT number FROM sessions WHERE id = ?) AND number >= ?"
-            " AND number < coalesce(?, number + 1)",
-            (session_id, first, before),
-        )
+    def remove_turns(self, writer: Writer, turn_ids: Sequence[int]) -> None:
+        """Take out these turns."""
+        writer.connection.executemany("DELETE FROM turns WHERE number = ?", [(one,) for one in turn_ids])

@@ -134,6 +134,12 @@ def test_other_keys_and_columns_are_ignored_and_known() -> None:
     assert (row.question, row.ignored) == ("When?", ("topic",))
 
 
+def test_a_mark_within_a_cell_swallows_no_rows() -> None:
+    data = b'id,question\n1,What is a 6" pipe?\n2,"Who,\nand ""why""?"\n3,When?\n'
+    found = read_questions(data, "q.csv")
+    assert [one.question for one in found] == ['What is a 6" pipe?', 'Who,\nand "why"?', "When?"]
+
+
 def test_an_open_quotation_mark_swallows_a_bounded_part_of_a_file() -> None:
     data = b'question\n"open\n' + b"When was it?\n" * 400_000
     found = read_questions(data, "q.csv")

@@ -28,7 +28,7 @@ from assistant.tui.past import PastSessions
 from assistant.tui.preferences import Preferences
 from assistant.tui.sources import PassageScreen
 from assistant.tui.turns import Reply
-from corpora.store import ExampleStore, Library, SessionStore
+from corpora.store import ExampleStore, Library, NewTurn, SessionStore
 
 BUILT = "When was the lighthouse of Brannock built?"
 FERRY = "What does a ticket for the ferry cost?"
@@ -235,6 +235,69 @@ def test_past_conversations_are_renamed_forked_and_deleted(docs: Path) -> None:
     run(act)
     with Library.open(docs / ".assistant") as library:
         assert [session.name for session in SessionStore(library).sessions()] == ["The old light"]
+
+
+def test_after_a_conversation_is_deleted_another_one_goes_on(docs: Path) -> None:
+    async def act(app: ChatApp, pilot: Pilot[Any]) -> None:
+        await ask(pilot, BUILT)
+        kept = app.chat.session
+        await type_line(pilot, "/new")
+        await ask(pilot, FERRY)
+        dropped = app.chat.session
+        assert kept is not None and dropped is not None
+        app.shelf.sessions.delete(dropped)
+        app.open_session(kept)
+        await until(pilot, lambda: app.chat.session is not None and app.chat.session.id == kept.id)
+        await ask(pilot, "How high is it?")
+        assert app.chat.last_turn is not None and app.chat.last_turn.status == "done"
+
+    run(act)
+    assert [turn.question for turn in stored(docs)] == [BUILT, "How high is it?"]
+
+
+def test_what_another_chat_added_is_not_undone(docs: Path) -> None:
+    async def act(app: ChatApp, pilot: Pilot[Any]) -> None:
+        await ask(pilot, BUILT)
+        session = app.chat.session
+        assert session is not None
+        with Library.open(docs / ".assistant", writable=True) as library, library.write() as writer:
+            SessionStore(library).begin(
+                writer, session.id, NewTurn("Elsewhere?", "Elsewhere?", None, None, True)
+            )
+        await type_line(pilot, "/undo")
+        await until(pilot, lambda: not app.chat.transcript.views)
+
+    run(act)
+    assert [turn.question for turn in stored(docs)] == ["Elsewhere?"]
+
+
+@pytest.mark.parametrize(
+    "line", ["/ingest ~nobody-at-all/docs", f"/ingest {'x' * 300}", f"/export {'x' * 300}/a.md", "/in [z-a]"]
+)
+def test_odd_paths_are_said_to_be_none(docs: Path, line: str) -> None:
+    async def act(app: ChatApp, pilot: Pilot[Any]) -> None:
+        await ask(pilot, BUILT)
+        await pilot.press(*"/ingest ~nobody-at-all/", "ctrl+a", "ctrl+k")
+        await type_line(pilot, line)
+        await until(pilot, lambda: app._notifications)
+        assert app.chat.state.within is None
+
+    run(act)
+
+
+def test_without_an_engine_nothing_waits_for_ever(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assistant.tui.app._MOST_DEATHS", 0)
+
+    async def act(app: ChatApp, pilot: Pilot[Any]) -> None:
+        engine = app.link._engine
+        assert engine is not None
+        engine.requests.close()
+        await until(pilot, lambda: "/quit" in shown(app, ".notice"))
+        await type_line(pilot, BUILT)
+        await until(pilot, lambda: "does not run" in shown(app, ".reply"))
+        assert app.chat.requests.at_work is None
+
+    run(act)
 
 
 def test_copy_quit_pages_and_history_by_key() -> None:
