@@ -101,5 +101,7 @@ Warmup = Annotated[
 Packing = Annotated[bool, typer.Option("--packing", help="Several rows in one line.")]
 Neftune = Annotated[float | None, typer.Option("--neftune", metavar="X", help="Noise on embeddings.")]
 Compile = Annotated[bool, typer.Option("--compile", help="Use torch.compile.")]
-Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Same seed, same run.")]
+Seed = Annotated[
+    int | None, typer.Option("--seed", min=0, max=2**32 - 1, metavar="N", help="Same seed, same run.")
+]
 Track = Annotated[TrackerName, typer.Option("--track", help="Tell a tracker how the run goes.")]

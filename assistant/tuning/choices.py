@@ -48,6 +48,8 @@ class Wish:
         """Raises UsageError for wishes that contradict each other."""
         if self.use and self.gate:
             raise UsageError("--use is for --no-gate.", hint="with the gate, the verdict decides")
+        if self.use and self.method in ("full", "freeze"):
+            raise UsageError("--use is for adapters.", hint="a whole model answers with --model FOLDER")
         if self.questions is not None and not self.gate:
             raise UsageError("--questions are for the gate.", hint="leave out --no-gate")
         if self.stage == "pretrain" and self.data is not None:

@@ -215,7 +215,7 @@ def _plan(
     return RunPlan(
         name=name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        model=base.choice.value,
+        model=base.identity.name,
         model_origin=base.choice.origin,
         stage=wish.stage,
         data=str(wish.data.absolute()) if wish.data else None,

@@ -38,14 +38,24 @@ class Judged:
     stopped: bool
 
 
-def incumbents(runtime: Runtime, base: BaseModel, hooks: Hooks) -> tuple[Contender, ...]:
-    """The plain base, and the adapter that answers on it now, if there is one."""
+def incumbents(
+    runtime: Runtime, base: BaseModel, hooks: Hooks, candidate: Path | None = None
+) -> tuple[Contender, ...]:
+    """The plain base, and the adapter that answers on it now, if there is one.
+
+    Where that is the `candidate` itself, as after a gate that was cut off, it is what answered before.
+    """
     from assistant.chat_models.adapters import adapter_for
+    from finetune.adapters.active import choice_for
 
     name = base.choice.value
     found = [Contender("base", name)]
     try:
         now = adapter_for(name, base.folder, runtime.settings.adapter, runtime.library, default=True)
+        if now is not None and candidate is not None and now.folder.resolve() == candidate.resolve():
+            chosen = choice_for(runtime.library, base.identity.name)
+            other = chosen.previous if chosen.name == now.name else chosen.name
+            now = adapter_for(name, base.folder, other, runtime.library if other else None, default=True)
     except AssistantError as error:  # of another base: it could not answer either
         hooks.say(f"note: {error.message} Comparing with the plain base.")
         now = None
@@ -69,7 +79,7 @@ class Gating:
     def judge(self, card: Card, folder: Path) -> Judged:
         """Choose its threshold, ask the questions, store the verdict, and put it to use if that is right."""
         systems = Systems(
-            self.runtime, (*incumbents(self.runtime, self.base, self.hooks), self._own(card, folder))
+            self.runtime, (*incumbents(self.runtime, self.base, self.hooks, folder), self._own(card, folder))
         )
         card = replace(card, serving=self._serving(card, systems))
         card.write(folder)

@@ -66,7 +66,7 @@ class Checkpoints:
         except OSError as error:
             shutil.rmtree(building, ignore_errors=True)
             raise StorageError(f"The checkpoint could not be written: {error}.") from error
-        self._prune(also_keep)
+        self._prune(final, also_keep)
         return final
 
     def newest(self) -> Snapshot | None:
@@ -85,8 +85,9 @@ class Checkpoints:
     def _paths(self) -> list[Path]:
         return sorted(path for path in self._folder.glob("step-*") if path.is_dir())
 
-    def _prune(self, also_keep: Collection[int]) -> None:
-        kept = [path.name for path in self._paths()[-self._keep :]]
+    def _prune(self, newest: Path, also_keep: Collection[int]) -> None:
+        """Later steps than the newest one are of a run that was gone back from: they take up no place."""
+        kept = [path.name for path in self._paths() if path.name <= newest.name][-self._keep :]
         sweep(self._folder, [*kept, *(self.path(step).name for step in also_keep)], "step-*")
 
 

@@ -54,15 +54,20 @@ class TuneResult:
         return self.tokens / max(self.seconds, 1e-9)
 
 
-def restore_best(tuner: Tuner, checkpoints: Checkpoints, say: Callable[[str], None]) -> None:
-    """Put the weights of the best validation loss into the model, where these are not the last."""
+def restore_best(tuner: Tuner, checkpoints: Checkpoints, say: Callable[[str], None]) -> int | None:
+    """Put the weights of the best validation loss into the model, where these are not the last.
+
+    Returns the step whose weights are in the model; None where nothing was validated.
+    """
     best = tuner.best_step()
     if best is None or best == tuner.state.global_step:
-        return
+        return best
     try:
         tuner.load_weights(checkpoints.read(best))
     except Conflict as error:
         say(f"{error.message} Keeping the last step instead of the best.")
+        return int(tuner.state.global_step)
+    return best
 
 
 def write_trained(model: Any, method: Method, base: Path, folder: Path, base_name: str | None) -> Path:
@@ -90,13 +95,17 @@ def write_trained(model: Any, method: Method, base: Path, folder: Path, base_nam
 
 
 def outcome(
-    folder: Path, estimate: Estimate, adapter: Path | None, tuner: Tuner, resumed_from: int | None
+    folder: Path,
+    estimate: Estimate,
+    adapter: Path | None,
+    tuner: Tuner,
+    resumed_from: int | None,
+    best: int | None,
 ) -> TuneResult:
-    """The result of the run in `folder`, from its log."""
+    """The result of the run in `folder`, from its log; `best` is the step whose weights were kept."""
     lines = read_log(folder)
     steps = [line for line in lines if line["event"] == "step"]
     held = {line["step"]: line for line in lines if line["event"] == "evaluation"}
-    best = tuner.best_step()
     return TuneResult(
         stopped=adapter is None,
         adapter=adapter,

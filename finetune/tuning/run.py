@@ -123,12 +123,13 @@ class _Run:
         adapter, method = None, self.settings.method
         try:
             tuner.run(snapshot)
-            restore_best(tuner, checkpoints, self.hooks.say)
+            best = restore_best(tuner, checkpoints, self.hooks.say)
             adapter = write_trained(model, method, self.base_folder, self.folder, self.base_name)
         except Stopped:
+            best = tuner.best_step()
             if tuner.may_save:
                 tuner.save_now()
-        found = outcome(self.folder, estimate, adapter, tuner, resumed)
+        found = outcome(self.folder, estimate, adapter, tuner, resumed, best)
         draw(read_log(self.folder), self.folder / PLOT_NAME)
         if adapter is not None:
             note_outcome(found, estimate, log, self.hooks.say)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
@@ -115,8 +116,8 @@ class TuneSettings:
             "checkpoint_steps": self.checkpoint_steps,
         }
         for name, value in positive.items():
-            if value is not None and not value > 0:
-                raise UsageError(f"{name} must be greater than 0, not {value}.")
+            if value is not None and not 0 < value < math.inf:
+                raise UsageError(f"{name} must be a number greater than 0, not {value}.")
         if not 0 <= self.first_token < 1 or (self.first_token and self.weighting != "row"):
             raise UsageError("first_token lies between 0 and 1, and needs the weighting by rows.")
         if not 0 <= self.dropout < 1 or not 0 <= self.warmup < 1:

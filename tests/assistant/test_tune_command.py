@@ -98,7 +98,10 @@ def test_wrong_calls_end_with_their_codes(place: Path, tmp_path: Path) -> None:
     assert "no name" in run(place, "tune", "--name", "../x", "--model", "../chat", code=2).stderr
     run(place, "tune", "--method", "magic", code=2)
     run(place, "tune", "--use", code=2)
+    run(place, "tune", "--method", "full", "--no-gate", "--use", code=2)
     run(place, "tune", "--budget", "0", code=2)
+    run(place, "tune", "--seed", "-1", code=2)
+    run(place, "tune", "--epochs", "inf", "--model", "../chat", code=2)
     assert run(place, "tune", "--model", "nowhere/at-all", "--offline", code=8)
     assert "elsewhere" in run(place, "tune", "--inspect", "--model", "openai:gpt-4o", code=2).stderr
     done = run(place, "tune", "--model", "../chat", "--from", "nobody", code=8)

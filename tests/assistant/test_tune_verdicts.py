@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import adapter_makers
 import pytest
 from evaluation_makers import made
 
+from assistant.chat_models.adapters import Fitting
 from assistant.tuning.gating import Judgement
-from assistant.tuning.verdicts import conclude, verdict_of
+from assistant.tuning.verdicts import conclude, incumbents, verdict_of
 from corpora.store import Library
-from finetune.adapters.active import choice_for
+from finetune.adapters.active import choice_for, choose
 from finetune.card import Card, GateVerdict
 from finetune.evaluation.contest import Held
 from finetune.evaluation.gate import Contest, Runs, decide
+from index.sync_options import Hooks
 
 
 def judgement(candidate: float, *, asked: int = 20, of: int = 20) -> Judgement:
@@ -55,6 +59,32 @@ def test_what_is_no_better_is_kept_and_does_not_answer(library: Library, tmp_pat
     assert verdict.reason == "failed: better"
     assert choice_for(library, "small").name is None
     assert Card.read(folder).verdict == verdict
+
+
+def test_a_candidate_that_answers_already_is_not_compared_with_itself(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = {name: put(library, tmp_path, name)[1] for name in ("before", "candidate")}
+    asked: list[str | None] = []
+
+    def adapter_for(_base: str, _folder: Path, named: str | None, *_: Any, **__: Any) -> Fitting:
+        asked.append(named)
+        name = named or choice_for(library, "small").name
+        assert name is not None
+        return Fitting(name, folders[name], None)
+
+    monkeypatch.setattr("assistant.chat_models.adapters.adapter_for", adapter_for)
+    runtime = SimpleNamespace(settings=SimpleNamespace(adapter=None), library=library)
+    base = SimpleNamespace(
+        choice=SimpleNamespace(value="small"), folder=tmp_path, identity=SimpleNamespace(name="small")
+    )
+    for name in ("before", "candidate"):
+        choose(library, "small", name)
+    found: Any = incumbents(runtime, base, Hooks(), folders["candidate"])  # type: ignore[arg-type]
+    assert [one.adapter for one in found] == [None, "before"]
+    assert asked == [None, "before"]
+    again: Any = incumbents(runtime, base, Hooks())  # type: ignore[arg-type]
+    assert again[1].adapter == "candidate"
 
 
 def test_questions_that_were_left_for_want_of_time_are_told() -> None:

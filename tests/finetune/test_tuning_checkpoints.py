@@ -50,6 +50,19 @@ def test_only_the_newest_and_the_best_are_kept(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"step-{n:08d}" for n in (2, 5, 6)]
 
 
+def test_after_going_back_past_damaged_ones_new_checkpoints_are_kept(tmp_path: Path) -> None:
+    checkpoints, _ = store(tmp_path, keep=2)
+    for step in (50, 100, 120):
+        checkpoints.save(snapshot(step), also_keep=[50])
+    for step in (100, 120):
+        (checkpoints.path(step) / "manifest.json").write_text("{")
+    for step in (60, 70, 80):
+        checkpoints.save(snapshot(step))
+    newest = checkpoints.newest()
+    assert newest is not None and newest.step == 80
+    assert {path.name for path in tmp_path.glob("step-*")} == {"step-00000070", "step-00000080"}
+
+
 def test_the_same_step_can_be_saved_again(tmp_path: Path) -> None:
     checkpoints, _ = store(tmp_path)
     checkpoints.save(snapshot(3))
