@@ -27,7 +27,7 @@ PICTURE = Path(__file__).with_name("pictures") / "readme.svg"
 QUESTIONS = (
     "What does an adapter belong to?",
     "How many people live in Peru?",
-    "What happens to a file that has been deleted?",
+    "How do I see where each of my settings comes from?",
 )
 
 
