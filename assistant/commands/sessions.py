@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from assistant.commands.options import JsonOption, LibraryOption, OfflineOption
 from assistant.paths import open_library
 from corpora.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(help="The conversations that were held with `chat`.", no_args_is_help=True)
 

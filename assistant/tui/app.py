@@ -259,7 +259,7 @@ class ChatApp(App[None]):
     @on(PassageScreen.FileWanted)
     def _file_wanted(self, message: PassageScreen.FileWanted) -> None:
         around = message.around
-        if around is None or not is_there(around.file):
+        if around is None or not (is_there(around.file) and around.file.is_file()):
             self.chat.tell("The file of this source is not there any more.", "warning")
             return
         editor = preferences.editor_command(self.preferred)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from grounding_altered import Alterer
-from grounding_manuals import manuals as passages_of_manuals
+from grounding_manuals import Manual, manuals
 
 import corpora
 from corpora.prompt import REFUSAL, render, reply
@@ -110,10 +110,10 @@ def rows(folder: Path, documents: Path, shares: Shares, seed: int) -> list[Row]:
     articles = {title: one for title, one in squad_articles(folder).items() if title != FOR_THRESHOLD}
     others = other_paragraphs(folder, rng)
     groups: list[tuple[list[Paragraph], list[Asked]]] = []
+    passages, of_manuals = list(manuals(documents)), replace(shares, altered=_OF_MANUALS_ALTERED)
     for place in range(shares.passes):
         groups += _article_groups(articles, shares, rng)
-        manuals = manual_articles(documents, by_rule=not place)
-        groups += _article_groups(manuals, replace(shares, altered=_OF_MANUALS_ALTERED), rng)
+        groups += _article_groups(manual_articles(passages, by_rule=not place), of_manuals, rng)
     taken = [one for one in others if rng.random() < shares.others]
     groups += [_other_group(one, others, rng) for one in taken]
     rng.shuffle(groups)
@@ -154,10 +154,10 @@ def squad_articles(folder: Path) -> Mapping[str, Article]:
     return articles
 
 
-def manual_articles(documents: Path, *, by_rule: bool) -> Mapping[str, Article]:
-    """All passages of manuals by file, with the questions written for them and, if wanted, made by rule."""
+def manual_articles(passages: Sequence[Manual], *, by_rule: bool) -> Mapping[str, Article]:
+    """Passages of manuals by file, with the questions written for them and, if wanted, made by rule."""
     articles: dict[str, Article] = defaultdict(list)
-    for one in passages_of_manuals(documents):
+    for one in passages:
         asked = [*one.written, *(one.by_rule if by_rule else ())]
         answered = [(question, " ".join(answer.split())) for question, answer in asked if answer is not None]
         unanswered = [question for question, answer in asked if answer is None]
