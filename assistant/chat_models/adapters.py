@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from corpora.errors import Conflict, Missing
+from corpora.prompt import PROMPT_VERSION
 from finetune.adapters.active import NONE
 from finetune.adapters.config import CONFIG, read_config
 from finetune.adapters.fitting import check_shapes, check_shapes_on
@@ -15,7 +16,7 @@ from finetune.adapters.resolve import checked, resolve
 from finetune.adapters.store import Adapter
 from finetune.adapters.weights import check_weights
 from finetune.base_identity import BaseIdentity, base_fingerprint, base_name, identity_of, template_sha256
-from finetune.card import CARD, Serving, is_adapter_name
+from finetune.card import CARD, Card, Serving, is_adapter_name
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -64,6 +65,20 @@ def adapter_for(
         return _of_folder(Path(named).expanduser(), identity, base_folder)
     found = resolve(named, library, identity, base_folder, say)
     return Fitting(found.name, found.folder, found.card.serving) if found else None
+
+
+def serving_of_model(folder: Path) -> Serving | None:
+    """How the whole model in `folder` is to be asked, by the card that `tune` has put there, if it has."""
+    from assistant.terminal import say
+
+    if not (folder / CARD).is_file():
+        return None
+    try:
+        card = Card.read(folder)
+    except Conflict as error:  # another program's file of that name, maybe
+        say(f"note: {error.message} The model is asked as one that was not tuned.")
+        return None
+    return card.serving if card.prompt_version == PROMPT_VERSION else None
 
 
 def attach_adapter(model: PreTrainedModel, folder: Path) -> tuple[PreTrainedModel, Layers]:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assistant.chat_models.adapters import adapter_for, attach_adapter
+from assistant.chat_models.adapters import adapter_for, attach_adapter, serving_of_model
 from assistant.chat_models.folding import folded
 from assistant.chat_models.identity import model_fingerprint
 from assistant.chat_models.local import LocalChatModel, LocalWeights
@@ -44,7 +44,7 @@ def load_local(
     template = template_of(tokenizer, name)
     fitting = adapter_for(name, folder, adapter, library, default=default_adapter, template=template)
     model = _model(folder)
-    serving = fitting.serving if fitting else None
+    serving = fitting.serving if fitting else serving_of_model(folder)
     opening: Layers = ()
     if fitting is not None:
         model, opening = attach_adapter(model, fitting.folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,7 +15,6 @@ from index.cache_files import sha256_of
 
 if TYPE_CHECKING:
     from assistant.tuning.runs import RunPlan
-    from corpora.examples import Example
     from finetune.base_identity import BaseIdentity
     from finetune.tuning.data import TuningData
     from finetune.tuning.outcome import TuneResult
@@ -28,7 +27,7 @@ _BROUGHT: Mapping[str, tuple[str, str]] = {
     "replay": ("seed tasks of the package", "Apache-2.0"),
     "out-of-domain": ("calibration questions of the package", "CC BY-SA 4.0"),
 }
-_INSTRUCTIONS = ("instruction", "grounded-instruction")
+_DOCUMENTS, _FILE = "your documents", "a file of the user's"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +45,16 @@ def build_card(
     plan: RunPlan,
     identity: BaseIdentity,
     data: TuningData,
-    examples: Sequence[Example],
     result: TuneResult,
     parent: Lineage | None,
     *,
     embedded: bool,
 ) -> Card:
-    """The card of the adapter that `result` names, not judged yet. `examples` are those that were taught."""
+    """The card of the adapter that `result` names, not judged yet."""
     if result.adapter is None:
         raise ValueError("a run that was stopped has no card")
-    sources = _sources(data, examples, plan.data)
+    sources = _sources(data)
+    examples = {one.example_id: one for one in data.taught if one.example_id}.values()
     licences = {source.licence for source in sources if source.licence}
     return Card(
         name=plan.name,
@@ -68,8 +67,8 @@ def build_card(
         data=Data(
             sha256=data.sha256,
             kinds=dict(sorted(Counter(row.kind for row in data.train).items())),
-            methods=dict(sorted(Counter(example.method for example in examples).items())),
-            languages=tuple(sorted({example.language for example in examples})),
+            methods=dict(sorted(Counter(one.method for one in examples if one.method).items())),
+            languages=tuple(sorted({one.language for one in examples if one.language})),
             documents=tuple(DocumentVersion(one.path, one.sha256) for one in data.sources),
             sources=sources,
         ),
@@ -108,18 +107,17 @@ def _settings(plan: RunPlan) -> dict[str, Setting]:
     }
 
 
-def _sources(data: TuningData, examples: Sequence[Example], file: str | None) -> tuple[Source, ...]:
-    counts = Counter(row.kind for row in data.train)
-    if file is not None:
-        return (Source("a file of the user's", None, len(data.train)),)
-    own = sum(example.kind in _INSTRUCTIONS for example in examples)
-    brought = [
-        Source(name, licence, counts[kind] - (own if kind == "replay" else 0))
-        for kind, (name, licence) in _BROUGHT.items()
-    ]
-    brought = [source for source in brought if source.rows > 0]
-    mine = len(data.train) - sum(source.rows for source in brought)
-    return (Source("your documents", None, mine), *brought)
+def _sources(data: TuningData) -> tuple[Source, ...]:
+    rows: Counter[tuple[str, str | None]] = Counter()
+    for row in data.train:
+        origin = data.origins.get(row.id)
+        if origin is None and row.kind in _BROUGHT:
+            rows[_BROUGHT[row.kind]] += 1
+        elif origin is not None and (origin.documents or origin.example_id):
+            rows[_DOCUMENTS, None] += 1
+        else:
+            rows[_FILE, None] += 1
+    return tuple(Source(name, licence, count) for (name, licence), count in rows.most_common())
 
 
 def _versions() -> dict[str, str]:

@@ -26,7 +26,7 @@ from assistant.tuning.rows import Builder
 from assistant.tuning.runs import Run, RunPlan, Runs
 from assistant.tuning.sizing import Size, Sizing
 from assistant.tuning.verdicts import Gating, incumbents
-from corpora.errors import Conflict
+from corpora.errors import AssistantError, Conflict
 from finetune.adapters.store import find, in_library, install
 from finetune.card import Card
 from index.sync_options import Hooks
@@ -127,7 +127,7 @@ class Tuning:
             raise Conflict(
                 f"The rows of {plan.name} are no longer what they were: documents, examples or file have"
                 " changed since.",
-                hint="assistant tune begins anew",
+                hint=f"undo that, or remove {run.folder} and begin anew",
                 code="data_changed",
             )
         return self._train(run, base, builder, data, lesson, start)
@@ -144,20 +144,25 @@ class Tuning:
         from finetune.tuning.run import tune
 
         self.run = run
-        result = tune(
-            base.folder,
-            data.train,
-            data.validation,
-            run.plan.tune_settings(),
-            run.folder,
-            self._hooks,
-            start=start.folder if start else None,
-            base_name=base.identity.name,
-            deadline=self._clock.deadline(run.plan.gate_seconds),
-        )
+        try:
+            result = tune(
+                base.folder,
+                data.train,
+                data.validation,
+                run.plan.tune_settings(),
+                run.folder,
+                self._hooks,
+                start=start.folder if start else None,
+                base_name=base.identity.name,
+                deadline=self._clock.deadline(run.plan.gate_seconds),
+            )
+        except AssistantError as error:
+            if error.code == "diverged" or not run.resumable:
+                run.finish()  # it would fail again; its name is free for a run with other settings
+            raise
         if result.stopped or result.adapter is None:
             return Tuned(run, None, None, active=False, stopped=True)
-        card = build_card(run.plan, base.identity, data, lesson.taught, result, start, embedded=base.embedded)
+        card = build_card(run.plan, base.identity, data, result, start, embedded=base.embedded)
         if run.plan.settings["method"]["value"] in ("full", "freeze"):
             card.write(result.adapter)
             folder = result.adapter
@@ -196,7 +201,7 @@ class Tuning:
         return folder
 
     def _mention_unfinished(self) -> None:
-        for run in self._runs.begun(strict=False):
+        for run in self._runs.begun():
             self._hooks.say(
                 f"note: the run {run.plan.name} was begun and not ended;"
                 f" assistant tune --resume --name {run.plan.name} goes on with it."

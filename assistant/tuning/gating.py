@@ -101,7 +101,7 @@ class Systems:
         board = self._board(contender.model)
         if contender.adapter is None or contender.folder is None:
             board.use(None)
-            return board.model
+            return _asked_by(board.model, contender) if contender.role == "candidate" else board.model
         if contender.adapter not in board.names:
             try:
                 board.load(contender.adapter, contender.folder, contender.serving)
@@ -111,10 +111,7 @@ class Systems:
                 self._apart[contender.role] = self._alone(contender)
                 return self._apart[contender.role]
         board.use(contender.adapter)
-        if board.model.serving != contender.serving:
-            loaded = replace(board.model.loaded, serving=contender.serving)
-            board.model.replace_weights(loaded, contender.adapter)
-        return board.model
+        return _asked_by(board.model, contender)
 
     def _board(self, model: str) -> Switchboard:
         from assistant.chat_models.switching import Switchboard
@@ -137,6 +134,13 @@ class Systems:
         runtime = self._runtime_of(contender)
         engine = build_engine(runtime, model=_Seat(runtime, self, contender.role))
         return System(Examined(engine, retrieval=True), Examined(engine, retrieval=False))
+
+
+def _asked_by(model: LocalChatModel, contender: Contender) -> LocalChatModel:
+    """`model`, asked as the contender is to be."""
+    if model.serving != contender.serving:
+        model.replace_weights(replace(model.loaded, serving=contender.serving), contender.adapter)
+    return model
 
 
 class _Seat(ChosenModel):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from corpora.errors import NothingToDo
 from corpora.store import ExampleStore
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
     from finetune.tuning.encode import ChatEncoder, EncodedRow
 
 T = TypeVar("T")
+_Use = Literal["training", "threshold", "gate"]
 
 HELD_OUT = "held-out"
 SAMPLE = 40  # examples whose rows tell the length of all
 _LEAST_PASSAGES = 2
 _SEARCHES_KEPT = 1024  # of 50 passages, a kilobyte each: 50 MB
 _THRESHOLD_ROWS = 96
+_THRESHOLD_SHARE = 0.25  # of the questions from elsewhere that the gate does not ask
 _MOST_ASKED = 300  # more tell little more
 _INSTRUCTIONS = ("instruction", "grounded-instruction")
 
@@ -92,7 +95,7 @@ class Builder:
             self.mix(passages),
             self.chat,
             max_length=self.max_length,
-            stock=_stock(examples, for_training=True),
+            stock=_stock(examples, "training"),
         )
 
     def mix(self, passages: int) -> RowMix:
@@ -129,7 +132,7 @@ class Builder:
             mix,
             self.chat,
             max_length=self.max_length,
-            stock=Stock(questions=_stock(material.validation, for_training=True).questions),
+            stock=Stock(questions=_stock(material.validation, "threshold").questions),
         )
         return evenly(data.validation, _THRESHOLD_ROWS, self.seed)
 
@@ -149,7 +152,7 @@ class Builder:
         mix = replace(
             self.mix(passages), missing=0.0, neighbour=0.0, near_miss=1.0, out_of_domain=0.4, follow_up=0.0
         )
-        stock = Stock(questions=_stock(material.test, for_training=False).questions)
+        stock = Stock(questions=_stock(material.test, "gate").questions)
         rows = build_rows(
             material.test,
             self.retriever,
@@ -224,12 +227,20 @@ def as_planned(data: TuningData, rows: int, validation: int, seed: int) -> Tunin
     )
 
 
-def _stock(examples: Sequence[Example], *, for_training: bool) -> Stock:
-    """What the package brings to mix in, divided: what the gate asks is never taught."""
+def _stock(examples: Sequence[Example], use: _Use) -> Stock:
+    """What the package brings to mix in, divided: what the gate or the threshold asks is never taught."""
     from finetune.rows.shipped import shipped
 
     stock = shipped({example.language for example in examples})
     return Stock(
-        tasks=tuple(task for task in stock.tasks if reserved(task.id.partition(":")[2]) != for_training),
-        questions=tuple(one for one in stock.questions if reserved(one.question) != for_training),
+        tasks=tuple(task for task in stock.tasks if reserved(task.id.partition(":")[2]) == (use == "gate")),
+        questions=tuple(one for one in stock.questions if _use_of(one.question) == use),
     )
+
+
+def _use_of(question: str) -> _Use:
+    """Always the same one for the same question."""
+    if reserved(question):
+        return "gate"
+    digest = hashlib.blake2b(f"threshold:{question}".encode(), digest_size=4).digest()
+    return "threshold" if int.from_bytes(digest, "big") < _THRESHOLD_SHARE * 2**32 else "training"

@@ -85,6 +85,11 @@ class Run:
         for name in ("checkpoints", "adapter"):  # the adapter is in adapters/NAME now
             shutil.rmtree(self.folder / name, ignore_errors=True)
 
+    @property
+    def resumable(self) -> bool:
+        """Whether there is anything to go on from."""
+        return any((self.folder / "checkpoints").glob("*"))
+
     def seconds_spent(self) -> float:
         """Of training so far, as its log has it."""
         from finetune.tuning.log import read_log
@@ -141,7 +146,7 @@ class Runs:
 
     def resumable(self, name: str | None) -> Run:
         """The run called `name`, or the newest, that has not ended. Raises NothingToDo, Conflict."""
-        begun = [run for run in self.begun() if name in (None, run.plan.name)]
+        begun = [run for run in self._begun(name, strict=True) if name in (None, run.plan.name)]
         if begun:
             return max(begun, key=lambda run: run.plan.created)
         which = f" called {name}" if name else ""
@@ -150,10 +155,14 @@ class Runs:
         )
 
     def _unfinished(self, name: str) -> Run | None:
-        return next((run for run in self.begun(strict=False) if run.plan.name == name), None)
+        return next((run for run in self.begun() if run.plan.name == name), None)
 
-    def begun(self, *, strict: bool = True) -> list[Run]:
-        """Those that have not ended. Raises Conflict for one that cannot be read; not `strict`: leaves it."""
+    def begun(self) -> list[Run]:
+        """Those that have not ended, as far as they can be read."""
+        return self._begun(None, strict=False)
+
+    def _begun(self, name: str | None, *, strict: bool) -> list[Run]:
+        """Raises Conflict, if `strict`, for one that cannot be read and may be the one called `name`."""
         folders = sorted(self._folder.glob("*")) if self._folder.is_dir() else []
         found = []
         for folder in folders:
@@ -161,7 +170,7 @@ class Runs:
                 try:
                     found.append(Run(folder, _read_plan(folder)))
                 except Conflict:
-                    if strict:
+                    if strict and (name is None or folder.name == name or folder.name.startswith(f"{name}-")):
                         raise
         return found
 

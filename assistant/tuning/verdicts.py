@@ -117,7 +117,7 @@ class Gating:
     def _own(self, card: Card, folder: Path) -> Contender:
         if (folder / "adapter_config.json").is_file():
             return Contender("candidate", self.base.choice.value, card.name, folder, card.serving)
-        return Contender("candidate", str(folder))
+        return Contender("candidate", str(folder), serving=card.serving)
 
     def _serving(self, card: Card, systems: Systems) -> Serving | None:
         """As its rows were written, and with the threshold that suits it best."""

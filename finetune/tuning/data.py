@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from corpora.examples import Example
@@ -24,18 +24,45 @@ class Source:
     """A document that rows teach from, in the version of that time."""
 
     path: str
-    document_id: str
     sha256: str
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What a row was made from: the documents, and the example with its language and who wrote it.
+
+    Of a passage there is no example; of a row in a user's file often nothing is known.
+    """
+
+    documents: tuple[Source, ...] = ()
+    example_id: str | None = None
+    method: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TuningData:
-    """The rows of a run. `left_out` counts what gave none, by reason; `sources` are sorted by path."""
+    """The rows of a run. `left_out` counts what gave none, by reason.
+
+    `origins` are by the ids of rows, of which there may be fewer by now; rows that are mixed in from
+    elsewhere have none.
+    """
 
     train: tuple[EncodedRow, ...]
     validation: tuple[EncodedRow, ...]
     left_out: Mapping[str, int] = field(default_factory=dict)
-    sources: tuple[Source, ...] = ()
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The documents that the rows to train on teach from, by path."""
+        return tuple(sorted({one for origin in self.taught for one in origin.documents}))
+
+    @property
+    def taught(self) -> tuple[Origin, ...]:
+        """What the rows to train on were made from, each example once."""
+        found = [self.origins[row.id] for row in self.train if row.id in self.origins]
+        return tuple(dict.fromkeys(found))
 
     @property
     def sha256(self) -> str:
@@ -79,7 +106,7 @@ def library_data(
     """
     left_out: Counter[str] = Counter()
     rows: dict[str, list[EncodedRow]] = {"train": [], "validation": []}
-    sources: set[Source] = set()
+    origins: dict[str, Origin] = {}
     learnt = [example for example in examples if example.split in rows]
     left_out["test"] = sum(example.status == "accepted" for example in examples) - sum(
         example.status == "accepted" for example in learnt
@@ -96,9 +123,9 @@ def library_data(
     )
     for row in built:
         rows[row.split].append(chat.encode(row.messages, row.completion, id=row.id, kind=row.kind))
-        if row.split == "train" and row.example is not None:
-            sources |= {Source(quote.path, quote.document_id, quote.sha256) for quote in row.example.quotes}
-    return _data(rows, left_out, sources)
+        if row.example is not None:
+            origins[row.id] = _origin(row.example)
+    return _data(rows, left_out, origins)
 
 
 def passage_data(library: Library, chat: ChatEncoder, *, max_length: int) -> TuningData:
@@ -112,24 +139,29 @@ def passage_data(library: Library, chat: ChatEncoder, *, max_length: int) -> Tun
     with library.write() as writer:
         store.set_splits(writer, splits)
     rows: dict[str, list[EncodedRow]] = {"train": [], "validation": []}
+    origins: dict[str, Origin] = {}
     for split in ("train", "validation"):
         allowed = readable(split, documents, splits)
         for document in documents:
             if splits[document.id] == split and document.id in allowed:
                 for passage in library.passages_of(document.id):
+                    origins[passage.id] = Origin((Source(document.path, document.sha256),))
                     rows[split] += chat.encode_passage(passage.text, id=passage.id, max_length=max_length)
-    taught = readable("train", documents, splits)
-    sources = {Source(one.path, one.id, one.sha256) for one in documents if one.id in taught}
     left_out = Counter({"test": sum(split == "test" for split in splits.values())})
-    return _data(rows, left_out, sources)
+    return _data(rows, left_out, origins)
+
+
+def _origin(example: Example) -> Origin:
+    documents = sorted({Source(quote.path, quote.sha256) for quote in example.quotes})
+    return Origin(tuple(documents), example.id, example.method, example.language)
 
 
 def _data(
-    rows: Mapping[str, Sequence[EncodedRow]], left_out: Counter[str], sources: Iterable[Source]
+    rows: Mapping[str, Sequence[EncodedRow]], left_out: Counter[str], origins: Mapping[str, Origin]
 ) -> TuningData:
     return TuningData(
         train=tuple(rows["train"]),
         validation=tuple(rows["validation"]),
         left_out={reason: count for reason, count in sorted(left_out.items()) if count},
-        sources=tuple(sorted(sources)),
+        origins=origins,
     )

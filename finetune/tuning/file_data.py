@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any, Final, Literal
 from corpora.errors import NothingToDo, UsageError
 from corpora.records import Message
 from finetune.formats.lines import read_lines
-from finetune.tuning.data import TuningData
+from finetune.tuning.data import Origin, Source, TuningData
 from finetune.tuning.encode import ChatEncoder, EncodedRow
 
 _ROLES: Final[Mapping[str, Literal["system", "user", "assistant"]]] = {
@@ -22,6 +23,7 @@ _ROLES: Final[Mapping[str, Literal["system", "user", "assistant"]]] = {
     "assistant": "assistant",
 }
 _SPLITS = ("train", "validation", "test")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _HELD_OUT = 10  # one prompt of so many, where the file names no splits
 
 
@@ -32,14 +34,20 @@ class _Row:
     completion: Message
     split: str | None
     kind: str
+    origin: Origin | None
+
+    @property
+    def id(self) -> str:
+        return f"line {self.place}"
 
 
 def file_data(path: Path, chat: ChatEncoder) -> TuningData:
     """The rows of `path`; the last turn of each, which must be the assistant's, is what is taught.
 
     Rows keep the splits that they name, and those without one are for training. If no row is for validation
-    or test, a tenth of the prompts is held out for validation, the same ones whatever their order. Raises
-    UsageError for the first line that is no row, NothingToDo for a file without rows.
+    or test, a tenth of the prompts is held out for validation, the same ones whatever their order. Rows of
+    `data export` say which documents they teach from. Raises UsageError for the first line that is no row,
+    NothingToDo for a file without rows.
     """
     rows = _read(path)
     if not rows:
@@ -54,10 +62,9 @@ def file_data(path: Path, chat: ChatEncoder) -> TuningData:
         if split == "test":
             left_out["test"] += 1
             continue
-        encoded[split].append(
-            chat.encode(row.messages, row.completion, id=f"line {row.place}", kind=row.kind)
-        )
-    return TuningData(tuple(encoded["train"]), tuple(encoded["validation"]), dict(left_out))
+        encoded[split].append(chat.encode(row.messages, row.completion, id=row.id, kind=row.kind))
+    origins = {row.id: row.origin for row in rows if row.origin is not None}
+    return TuningData(tuple(encoded["train"]), tuple(encoded["validation"]), dict(left_out), origins)
 
 
 def _read(path: Path) -> list[_Row]:
@@ -91,7 +98,27 @@ def _row(place: str, value: Any) -> _Row:
     split, kind = value.get("split"), value.get("kind")
     if split is not None and split not in _SPLITS:
         raise ValueError('"split" is none of train, validation and test')
-    return _Row(place, tuple(turns[:-1]), turns[-1], split, kind if isinstance(kind, str) else "file")
+    kind = kind if isinstance(kind, str) else "file"
+    return _Row(place, tuple(turns[:-1]), turns[-1], split, kind, _origin(value))
+
+
+def _origin(value: dict[str, Any]) -> Origin | None:
+    """What one of our own rows says of its example; None for one of ours that is of no example."""
+    if "example_id" not in value:
+        return Origin()
+    example = value.get("example")
+    if not isinstance(example, dict):
+        return None
+    quotes = example.get("quotes")
+    documents = {
+        Source(quote["path"], quote["document_sha256"])
+        for quote in (quotes if isinstance(quotes, list) else [])
+        if isinstance(quote, dict)
+        and isinstance(quote.get("path"), str)
+        and _SHA256.fullmatch(str(quote.get("document_sha256")))
+    }
+    named = (value["example_id"], example.get("method"), example.get("language"))
+    return Origin(tuple(sorted(documents)), *(one if isinstance(one, str) else None for one in named))
 
 
 def _turns(value: dict[str, Any]) -> list[Message]:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from corpora.errors import Missing
+
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 _ARENA_MAX = -8  # M_ARENA_MAX of glibc's malloc.h
@@ -71,6 +73,33 @@ def _status(name: str) -> int:
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch ran out of memory, on a card or on a processor (where it says so only in words)."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    words = str(error)
+    return "can't allocate memory" in words or "out of memory" in words
+
+
+def too_long_for_memory(tokens: int) -> Missing:
+    """The error for a row that not even alone, and with the least kept, can be trained on."""
+    return Missing(
+        f"A row of {tokens} tokens alone needs more memory than there is.",
+        hint="a smaller --max-length, or a smaller model",
+        code="device_missing",
+    )
+
+
+def after_running_out(model: torch.nn.Module) -> None:
+    """Let go of what a pass that ran out of memory has left. Not to be called where the error is handled:
+    its traceback keeps the tensors of that pass alive.
+    """
+    model.zero_grad()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def share_heap() -> None:

@@ -14,8 +14,16 @@ from finetune.tuning.batches import BatchPlan, Pack
 from finetune.tuning.cutting import line_length
 from finetune.tuning.encode import EncodedRow
 from finetune.tuning.forward import Loss
-from finetune.tuning.memory import free_bytes, peak_bytes, reset_peak, used_bytes
-from finetune.tuning.methods import trained_parameters
+from finetune.tuning.memory import (
+    after_running_out,
+    free_bytes,
+    is_out_of_memory,
+    peak_bytes,
+    reset_peak,
+    too_long_for_memory,
+    used_bytes,
+)
+from finetune.tuning.methods import set_gradient_checkpointing, trained_parameters
 from finetune.tuning.passes import Passes
 from finetune.tuning.settings import TuneSettings
 
@@ -38,7 +46,8 @@ class Pace:
     """Cost of a forward and backward pass of n padded tokens: `base + n * per_token`, seconds and bytes.
 
     `seconds_base` is the cost of a pass itself; `bytes_base` is what is used before it. `workers` passes run
-    at a time, and the seconds are those by which one more of them makes a step longer.
+    at a time, and the seconds are those by which one more of them makes a step longer. `anew` says that it
+    was measured with gradient checkpointing, for want of memory.
     """
 
     seconds_base: float
@@ -46,6 +55,7 @@ class Pace:
     bytes_base: int
     bytes_per_token: float
     workers: int = 1
+    anew: bool = False
 
     def seconds(self, tokens: int) -> float:
         """Of one pass of `tokens`."""
@@ -77,7 +87,10 @@ class Estimate:
 
 
 def measure(model: PreTrainedModel, loss: Loss, rows: Sequence[EncodedRow], stop: Callable[[], bool]) -> Pace:
-    """The pace of `model` on rows of middling length: passes of three sizes, no update, after a first one."""
+    """The pace of `model` on rows of middling length: passes of three sizes, no update, after a first one.
+
+    Sizes that memory does not suffice for are left out. Raises Missing where not even one row fits.
+    """
     places = sorted(range(len(rows)), key=lambda place: len(rows[place].input_ids))
     middle = rows[places[len(places) // 2]]
     count = max(_SIZES) * loss.workers
@@ -85,7 +98,12 @@ def measure(model: PreTrainedModel, loss: Loss, rows: Sequence[EncodedRow], stop
     tried = [replace(middle, input_ids=(first, *middle.input_ids[1:])) for first in range(count)]
     passes = Passes(loss, tried, list(trained_parameters(model).values()))
     model.train()
-    _pass(model, passes, [[(0,)]] * loss.workers)
+    first = [[(0,)]] * loss.workers
+    anew = not _fits(model, lambda: _pass(model, passes, first))
+    if anew:
+        set_gradient_checkpointing(model, True)
+        if not _fits(model, lambda: _pass(model, passes, first)):
+            raise too_long_for_memory(len(middle.input_ids))
     found: list[tuple[int, float, int]] = []
     before = used_bytes()
     for size in _SIZES:
@@ -95,12 +113,14 @@ def measure(model: PreTrainedModel, loss: Loss, rows: Sequence[EncodedRow], stop
             [(worker * size + n,) for n in range(size)] for worker in range(loss.workers)
         ]
         reset_peak()
-        seconds = min(_seconds_of_pass(model, passes, micro) for _ in range(_TRIES))
+        seconds: list[float] = []
+        if not _fits(model, lambda: seconds.extend(_tried(model, passes, micro))):  # noqa: B023 - called here
+            break
         tokens = loss.workers * size * len(middle.input_ids)
-        found.append((tokens, seconds, max(peak_bytes() - before, 0)))
+        found.append((tokens, min(seconds), max(peak_bytes() - before, 0)))
     seconds_base, seconds_per_token = _line([(tokens, seconds) for tokens, seconds, _ in found])
     _, bytes_per_token = _line([(tokens, float(size)) for tokens, _, size in found])
-    return Pace(seconds_base / loss.workers, seconds_per_token, before, bytes_per_token, loss.workers)
+    return Pace(seconds_base / loss.workers, seconds_per_token, before, bytes_per_token, loss.workers, anew)
 
 
 def estimate(
@@ -123,10 +143,11 @@ def estimate(
     room = free_bytes() * _FILL - for_sums
     kind = "forest" if loss.forests else "cuda" if torch.cuda.is_available() else "cpu"
     wanted = settings.micro_tokens or MICRO_TOKENS[kind]
-    anew = settings.gradient_checkpointing
+    anew = pace.anew or settings.gradient_checkpointing
     if anew is None:
         anew = longest * pace.bytes_per_token > room
-    per_token = pace.bytes_per_token * (_ANEW_SHARE if anew else 1) * (_SCATTERED if loss.forests else 1)
+    less, slower = (_ANEW_SHARE, _ANEW_COST) if anew and not pace.anew else (1.0, 1.0)
+    per_token = pace.bytes_per_token * less * (_SCATTERED if loss.forests else 1)
     if longest * per_token > max(room, 0) / _FILL:
         raise Missing(
             f"A row of {longest} tokens needs about {longest * per_token / 2**30:.1f} GiB more than is free.",
@@ -139,7 +160,7 @@ def estimate(
         for lines in loss.cut(rows, [line for micro in step.micro for line in micro], micro_tokens):
             size = loss.tokens(rows, lines)
             computed, widest = computed + size, max(widest, size)
-            seconds += pace.seconds(size) * (_ANEW_COST if anew else 1)
+            seconds += pace.seconds(size) * slower
             tokens += sum(line_length(rows, line) for line in lines)
     epochs = max(total / plan.steps_per_epoch, 1.0)
     held = loss.cut(validation, loss.lines(validation), micro_tokens) if validation else []
@@ -158,10 +179,26 @@ def estimate(
     )
 
 
-def _seconds_of_pass(model: PreTrainedModel, passes: Passes, micro: Sequence[Sequence[Pack]]) -> float:
-    began = time.perf_counter()
-    _pass(model, passes, micro)
-    return time.perf_counter() - began
+def _fits(model: PreTrainedModel, work: Callable[[], None]) -> bool:
+    try:
+        work()
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    else:
+        return True
+    after_running_out(model)
+    return False
+
+
+def _tried(model: PreTrainedModel, passes: Passes, micro: Sequence[Sequence[Pack]]) -> list[float]:
+    """Seconds of each try."""
+    found = []
+    for _ in range(_TRIES):
+        began = time.perf_counter()
+        _pass(model, passes, micro)
+        found.append(time.perf_counter() - began)
+    return found
 
 
 def _pass(model: PreTrainedModel, passes: Passes, micro: Sequence[Sequence[Pack]]) -> None:

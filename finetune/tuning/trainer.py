@@ -7,13 +7,12 @@ halved, and their number doubled, while rows, order and gradient stay the same.
 
 from __future__ import annotations
 
-import gc
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
@@ -22,23 +21,27 @@ from transformers import TrainerState
 from transformers.trainer_callback import PrinterCallback
 from trl.trainer.sft_trainer import SFTTrainer
 
-from corpora.errors import Conflict, Missing
-from finetune.tuning.batches import BatchPlan, Step
+from corpora.errors import Conflict
+from finetune.tuning.batches import BatchPlan, Pack, Step
 from finetune.tuning.checkpoints import Checkpoints, Snapshot
 from finetune.tuning.cutting import line_length
 from finetune.tuning.encode import EncodedRow
 from finetune.tuning.forward import Loss
+from finetune.tuning.memory import after_running_out, is_out_of_memory, too_long_for_memory
 from finetune.tuning.methods import makes_activations_anew, set_gradient_checkpointing, trained_parameters
 from finetune.tuning.optimizer import MasterAdamW
 from finetune.tuning.passes import Passes
 from finetune.tuning.randomness import RandomState, capture, restore
 from finetune.tuning.schedules import factor
 from finetune.tuning.settings import TuneSettings
-from finetune.tuning.trl_arguments import a_data_set, is_out_of_memory, trl_arguments
+from finetune.tuning.trl_arguments import a_data_set, trl_arguments
 from finetune.tuning.watch import Watch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,20 +166,7 @@ class Tuner(SFTTrainer):
             raise Ended
         model.train()
         self._random = capture()
-        while True:
-            try:
-                loss = self._accumulate(inputs)
-                break
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-            # Outside of the handler, whose traceback keeps the tensors of the failed pass alive.
-            model.zero_grad()
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            restore(self._random)
-            self._shrink(inputs)
+        loss = self._made_to_fit(lambda: self._accumulate(inputs), self._course.rows, _lines(inputs))
         if not torch.isfinite(loss):
             raise Conflict(
                 f"The loss is not a number any more at step {self.state.global_step + 1}.",
@@ -194,7 +184,9 @@ class Tuner(SFTTrainer):
         rows = self._course.validation
         lines = self.loss.lines(rows)
         passes = Passes(self.loss, rows, self._parameters())
-        total = passes.evaluate(self.loss.cut(rows, lines, self.micro_tokens))
+        total = self._made_to_fit(
+            lambda: passes.evaluate(self.loss.cut(rows, lines, self.micro_tokens)), rows, lines
+        )
         mean = total / max(self.loss.parts(rows, lines), 1)
         metrics = {
             "eval_loss": mean,
@@ -280,21 +272,29 @@ class Tuner(SFTTrainer):
     def _parameters(self) -> list[torch.nn.Parameter]:
         return list(trained_parameters(self.network).values())
 
-    def _shrink(self, step: Step) -> None:
+    def _made_to_fit(self, work: Callable[[], T], rows: Sequence[EncodedRow], lines: Sequence[Pack]) -> T:
+        """What `work` over `lines` gives, with fewer tokens at a time as long as it runs out of memory."""
+        while True:
+            try:
+                return work()
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            after_running_out(self.network)
+            if self._random is not None:
+                restore(self._random)
+            self._shrink(rows, lines)
+
+    def _shrink(self, rows: Sequence[EncodedRow], lines: Sequence[Pack]) -> None:
         """Half as many tokens at a time; gradient checkpointing when down to one line. Raises Missing."""
-        rows = self._course.rows
-        micro = self.loss.cut(rows, _lines(step), self.micro_tokens)
-        largest = max(self.loss.tokens(rows, lines) for lines in micro)
+        micro = self.loss.cut(rows, lines, self.micro_tokens)
+        largest = max(self.loss.tokens(rows, some) for some in micro)
         if max(map(self.loss.divisible, micro)):
             self.micro_tokens = min(self.micro_tokens, largest) // 2
         elif not makes_activations_anew(self.network):
             set_gradient_checkpointing(self.network, True)
         else:
-            raise Missing(
-                f"A row of {largest} tokens alone needs more memory than there is.",
-                hint="a smaller --max-length, or a smaller model",
-                code="device_missing",
-            )
+            raise too_long_for_memory(largest)
         self._watch.out_of_memory(self.state.global_step, self.micro_tokens)
 
 

@@ -52,11 +52,3 @@ def trl_arguments(settings: TuneSettings, total: int) -> SFTConfig:
             seed=settings.seed,
             dataset_kwargs={"skip_prepare_dataset": True},
         )
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch ran out of memory, on a card or on a processor (where it says so only in words)."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    words = str(error)
-    return "can't allocate memory" in words or "out of memory" in words

@@ -150,6 +150,23 @@ def test_names_that_are_taken_or_none_are_told(library: Library) -> None:
             runs.free_name(wrong)
 
 
+def test_a_damaged_run_hinders_no_other(library: Library) -> None:
+    runs = Runs(library)
+    begun = runs.begin(PLAN)
+    (begun.folder / "plan.json").write_text("{")
+    other = runs.begin(replace(PLAN, name="other"))
+    assert runs.resumable("other") == other
+    with pytest.raises(Conflict):
+        runs.resumable("mine")
+
+
+def test_what_can_be_resumed_has_a_checkpoint(library: Library) -> None:
+    begun = Runs(library).begin(PLAN)
+    assert not begun.resumable
+    (begun.folder / "checkpoints" / "step-00000001").mkdir(parents=True)
+    assert begun.resumable
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 2}', '{"format": 1, "name": "../../x"}'])
 def test_a_damaged_plan_is_told_when_resuming_and_hinders_no_new_run(library: Library, text: str) -> None:
     runs = Runs(library)

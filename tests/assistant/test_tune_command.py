@@ -211,6 +211,17 @@ def test_a_run_whose_documents_changed_is_not_resumed(place: Path) -> None:
     assert "changed since" in run(place, "tune", "--resume", code=5).stderr
 
 
+@pytest.mark.timeout(300)
+def test_a_run_that_went_wrong_leaves_its_name_free(place: Path) -> None:
+    words = ("tune", "--model", "../chat", "--name", "mine", "--no-gate", "--epochs", "1", "-k", "2")
+    wrong = run(place, *words, "--learning-rate", "1e30", code=5)
+    assert "not a number" in wrong.stderr and "--learning-rate" in wrong.stderr
+    assert "no run" in run(place, "tune", "--resume", code=3).stderr
+    run(place, *words)
+    assert (place / ".assistant" / "runs" / "mine" / "log.jsonl").is_file()
+    assert (place / ".assistant" / "adapters" / "mine" / "card.json").is_file()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("method", "prompt prefix p-tuning freeze full qlora 8bit dora rslora".split())
@@ -219,6 +230,7 @@ def test_every_method_goes_from_rows_to_a_verdict(place: Path, method: str) -> N
     card = json.loads(done.stdout)
     assert card["method"] == {"8bit": "int8"}.get(method, method)
     assert card["verdict"]["gate"] is True and card["verdict"]["table"]
+    assert card["serving"]["examples"] is False
 
 
 @pytest.mark.slow

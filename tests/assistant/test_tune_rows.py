@@ -11,6 +11,7 @@ import taught_library
 
 from assistant.runtime import Runtime
 from assistant.settings import resolve
+from assistant.tuning.card import _sources
 from assistant.tuning.choices import Wish
 from assistant.tuning.gating import refusal_ids
 from assistant.tuning.lessons import ExampleLesson, FileLesson, open_lesson, passed
@@ -70,11 +71,43 @@ def test_nothing_that_the_gate_asks_is_taught(builder: Builder, lesson: ExampleL
     assert titles and not [title for title in titles if any(title in text for text in texts)]
 
 
-def test_what_the_package_brings_is_divided_between_training_and_gate(lesson: ExampleLesson) -> None:
-    ours = _stock(lesson.material.train, for_training=True)
-    theirs = _stock(lesson.material.train, for_training=False)
-    for mine, other in ((ours.tasks, theirs.tasks), (ours.questions, theirs.questions)):
-        assert mine and other and not set(mine) & set(other)
+def test_what_the_package_brings_is_divided(lesson: ExampleLesson) -> None:
+    ours, theirs = _stock(lesson.material.train, "training"), _stock(lesson.material.train, "gate")
+    chooses = _stock(lesson.material.train, "threshold")
+    questions = [set(one.questions) for one in (ours, chooses, theirs)]
+    assert all(questions) and len(set.union(*questions)) == sum(map(len, questions)) == 128
+    assert ours.tasks and theirs.tasks and not set(ours.tasks) & set(theirs.tasks)
+
+
+def test_a_share_of_the_examples_has_the_documents_of_that_share(
+    builder: Builder, lesson: ExampleLesson
+) -> None:
+    whole, some = lesson.rows(builder, 3, 1.0), lesson.rows(builder, 3, 0.2)
+    assert 0 < len(some.taught) < len(whole.taught) and len(some.sources) < len(whole.sources)
+    counts = {one.name: (one.licence, one.rows) for one in _sources(some)}
+    brought = sum(row.id not in some.origins for row in some.train)
+    assert brought < sum(row.kind in ("replay", "out-of-domain") for row in some.train)
+    assert counts["your documents"] == (None, len(some.train) - brought)
+    assert sum(rows for _, rows in counts.values()) == len(some.train)
+
+
+def test_a_file_keeps_what_its_rows_are_made_from(
+    builder: Builder, lesson: ExampleLesson, tmp_path: Path
+) -> None:
+    own = {"prompt": "What is 7?", "completion": "seven", "kind": "replay"}
+    brought = {"prompt": "Sing.", "completion": "La.", "kind": "replay", "example_id": None, "example": None}
+    quote = {"path": "towns/halden.md", "document_sha256": "a" * 64}
+    example = {"method": "self-qa", "language": "en", "quotes": [quote]}
+    taught = {"prompt": "Who?", "completion": "Anna [1]", "example_id": "e1", "example": example}
+    path = tmp_path / "mixed.jsonl"
+    path.write_text("".join(json.dumps(one) + "\n" for one in (own, own, own, brought, taught)), "utf-8")
+    data = FileLesson(lesson.material, path).rows(builder, 3, 1.0)
+    assert [(one.name, one.licence, one.rows) for one in _sources(data)] == [
+        ("a file of the user's", None, 3),
+        ("seed tasks of the package", "Apache-2.0", 1),
+        ("your documents", None, 1),
+    ]
+    assert [(one.path, one.sha256) for one in data.sources] == [("towns/halden.md", "a" * 64)]
 
 
 def test_threshold_rows_hold_both_sorts(builder: Builder, lesson: ExampleLesson) -> None:

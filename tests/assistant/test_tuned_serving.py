@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from corpora.errors import AssistantError
 from corpora.prompt import REFUSAL
 from corpora.records import Message
 from finetune.adapters.resolve import shipped_for
-from finetune.card import Serving
+from finetune.card import Card, Serving
 from finetune.teacher import Ask
 
 HARBOUR = "The lighthouse of the harbour was built in 1874 by Anna Kerr.\n"
@@ -219,6 +221,23 @@ def test_another_threshold_is_another_model_to_a_cache_of_replies(base: Path, tm
         assert isinstance(model, LocalChatModel)
         prints.add(model.fingerprint)
     assert len(prints) == 3
+
+
+def test_a_whole_model_is_asked_as_its_card_says(base: Path, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    shutil.copytree(base, whole)
+    adapter = write_adapter(tmp_path / "adapter", base, serving=Serving(False, 0.25))
+    card = Card.read(adapter)
+    card.write(whole)
+    model = load_chat_model(str(whole))
+    assert isinstance(model, LocalChatModel) and model.serving == Serving(False, 0.25)
+    plain = load_chat_model(str(base))
+    assert isinstance(plain, LocalChatModel) and plain.fingerprint != model.fingerprint
+    replace(card, prompt_version="0").write(whole)
+    for spoil in (lambda: None, lambda: (whole / "card.json").write_text("{}")):
+        spoil()
+        model = load_chat_model(str(whole))
+        assert isinstance(model, LocalChatModel) and model.serving is None
 
 
 def test_without_a_name_the_plain_model_is_loaded(base: Path) -> None:

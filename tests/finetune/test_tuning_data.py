@@ -19,7 +19,7 @@ from corpora.store import ExampleStore, Library
 from finetune.formats.export import export_lines
 from finetune.rows.build import build_rows
 from finetune.rows.records import RowMix, TrainingRow
-from finetune.tuning.data import TuningData, library_data, passage_data, rows_sha256
+from finetune.tuning.data import Source, TuningData, library_data, passage_data, rows_sha256
 from finetune.tuning.encode import IGNORED, PASSAGE, ChatEncoder, EncodedRow
 from finetune.tuning.file_data import file_data
 from finetune.tuning.preflight import check
@@ -97,15 +97,29 @@ def test_validation_is_by_document_and_the_test_documents_are_not_read(
 
 
 def test_the_documents_that_were_learnt_from_are_named(library: Library, data: TuningData) -> None:
+    assert data.sources == of_split(library, "train")
+    example = {one.id: one for one in ExampleStore(library).find("accepted")}
+    named = [one.example_id for one in data.taught]
+    assert len(named) == len(set(named)) > len(data.sources)
+    for origin in data.taught:
+        assert origin.example_id is not None
+        own = example[origin.example_id]
+        assert (origin.method, origin.language) == (own.method, own.language)
+
+
+def of_split(library: Library, wanted: str) -> tuple[Source, ...]:
     splits = ExampleStore(library).splits()
-    documents = {one.id: one for one in library.documents()}
-    assert data.sources == tuple(sorted(data.sources))
-    assert {one.document_id for one in data.sources} == {
-        name for name, split in splits.items() if split == "train"
-    }
-    for source in data.sources:
-        known = documents[source.document_id]
-        assert (source.path, source.sha256) == (known.path, known.sha256)
+    return tuple(
+        sorted(Source(one.path, one.sha256) for one in library.documents() if splits[one.id] == wanted)
+    )
+
+
+def test_of_fewer_rows_fewer_documents_are_named(library: Library, data: TuningData) -> None:
+    grounded = next(row for row in data.train if row.kind == "grounded")
+    some = replace(data, train=(grounded,))
+    assert some.sources == data.origins[grounded.id].documents
+    assert 0 < len(some.sources) < len(data.sources)
+    assert [one.example_id for one in some.taught] == [data.origins[grounded.id].example_id]
 
 
 def test_no_row_is_over_the_length_and_what_is_left_out_is_counted(
@@ -162,9 +176,7 @@ def test_passages_are_trained_whole_and_those_of_test_documents_are_not(
         }
         assert {row.id: chat.text(row.input_ids[1:]) for row in rows} == texts
         assert {row.kind for row in rows} == {PASSAGE}
-    assert {one.document_id for one in plain.sources} == {
-        name for name, split in splits.items() if split == "train"
-    }
+    assert plain.sources == of_split(library, "train")
 
 
 def test_passages_of_a_library_without_splits_settle_them(tmp_path: Path, chat: ChatEncoder) -> None:
@@ -191,6 +203,24 @@ def test_an_exported_file_gives_the_rows_of_the_library(
     assert read.sha256 == data.sha256
     assert read.counts == data.counts
     assert read.left_out["test"] > 0
+    assert read.sources == data.sources and set(read.taught) == set(data.taught)
+
+
+def test_what_a_file_says_of_its_documents_is_no_truth(tmp_path: Path, chat: ChatEncoder) -> None:
+    row = {"prompt": "When?", "completion": "in 1874", "example_id": 7, "kind": "grounded"}
+    quotes: list[Any] = [
+        None,
+        {"path": 1, "document_sha256": "0" * 64},
+        {"path": "a.md"},
+        {"path": "a.md", "document_sha256": "../x"},
+        {"path": "b.md", "document_sha256": "1" * 64},
+    ]
+    example: list[Any] = [None, 3, {}, {"quotes": 4}, {"quotes": quotes, "method": [], "language": "en"}]
+    rows = [*({**row, "example": one} for one in example), {"prompt": "Who?", "completion": "Anna"}]
+    read = file_data(write(tmp_path / "f.jsonl", rows), chat)
+    assert len(read.train) == len(rows)
+    assert read.sources == (Source("b.md", "1" * 64),)
+    assert all(one.example_id is None and one.method is None for one in read.taught)
 
 
 def test_prompts_and_messages_of_others_are_read(tmp_path: Path, chat: ChatEncoder) -> None:

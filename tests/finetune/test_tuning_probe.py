@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import torch
 from tuning_models import learnable_rows, write_llama
 
 from corpora.errors import Missing
@@ -14,8 +15,8 @@ from finetune.tuning import probe
 from finetune.tuning.batches import BatchPlan
 from finetune.tuning.forward import Loss
 from finetune.tuning.log import read_log
-from finetune.tuning.methods import load_for_training
-from finetune.tuning.probe import Estimate, Pace, estimate
+from finetune.tuning.methods import load_for_training, makes_activations_anew
+from finetune.tuning.probe import Estimate, Pace, estimate, measure
 from finetune.tuning.run import tune
 from finetune.tuning.settings import TuneSettings
 from index.sync_options import Hooks
@@ -86,6 +87,41 @@ def test_a_row_that_cannot_fit_is_refused_before_training(
 ) -> None:
     with pytest.raises(Missing):
         estimated(model, 2 << 20, monkeypatch)
+
+
+def limit_memory(monkeypatch: pytest.MonkeyPatch, tokens: int, anew: int = 0) -> None:
+    """Passes of more than `tokens` tokens fail, with gradient checkpointing those of more than `anew`."""
+    from transformers import LlamaModel
+
+    monkeypatch.undo()  # an earlier limit
+    forward = LlamaModel.forward
+
+    def limited(self: Any, input_ids: Any = None, **kwargs: Any) -> Any:
+        if self.training and input_ids.numel() > (anew if makes_activations_anew(self) else tokens):
+            raise torch.OutOfMemoryError("out of memory (injected)")
+        return forward(self, input_ids=input_ids, **kwargs)
+
+    monkeypatch.setattr(LlamaModel, "forward", limited)
+
+
+def test_sizes_that_memory_does_not_suffice_for_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_for_training(write_llama(tmp_path / "llama", layers=1), TuneSettings(rank=1))
+    rows = learnable_rows(9)
+    each = sorted(len(row.input_ids) for row in rows)[4]
+    loss = Loss(model, pad_id=0, forests=False)
+    limit_memory(monkeypatch, 2 * each)
+    pace = measure(model, loss, rows, lambda: False)
+    assert pace.seconds(100) > 0 and not pace.anew
+    limit_memory(monkeypatch, each - 1, 4 * each)
+    pace = measure(model, loss, rows, lambda: False)
+    assert pace.seconds(100) > 0 and pace.anew
+    assert estimated(model, 64 << 30, monkeypatch, pace).gradient_checkpointing
+    limit_memory(monkeypatch, 0)
+    with pytest.raises(Missing) as caught:
+        measure(model, loss, rows, lambda: False)
+    assert caught.value.code == "device_missing"
 
 
 def test_the_outcome_is_compared_with_the_estimate(tmp_path: Path) -> None:

@@ -227,6 +227,32 @@ def test_out_of_memory_halves_what_goes_through_and_keeps_the_batch(
     assert all(line["micro_batches"] >= 2 for line in steps)
 
 
+def test_out_of_memory_while_validating_halves_too(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from finetune.tuning.passes import Passes
+
+    widest: list[int] = []
+    evaluate = Passes.evaluate
+
+    def limited(self: Any, micro: Any) -> float:
+        widest.append(max(sum(map(len, lines)) for lines in micro))
+        if widest[-1] > 2:
+            raise torch.OutOfMemoryError("out of memory (injected)")
+        return evaluate(self, micro)
+
+    settings = TuneSettings(max_steps=2, batch=8, evaluations=1)
+    train(base, tmp_path / "roomy", settings)
+    monkeypatch.setattr(Passes, "evaluate", limited)
+    train(base, tmp_path / "tight", settings)
+    assert widest[0] > 2 and widest[-1] <= 2
+    seen = [
+        [line["loss"] for line in read_log(tmp_path / name) if line["event"] == "evaluation"]
+        for name in ("roomy", "tight")
+    ]
+    assert seen[0] and seen[1] == pytest.approx(seen[0], rel=0.02)
+
+
 def test_a_row_that_never_fits_is_an_error_and_no_loop(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
