@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from chat_driver import ask, ready, type_line, until
-from test_pictures import plain
+from test_pictures import portable
 
 import corpora
 from assistant.chat.records import Turn
@@ -27,7 +27,7 @@ PICTURE = Path(__file__).with_name("pictures") / "readme.svg"
 QUESTIONS = (
     "What does an adapter belong to?",
     "How many people live in Peru?",
-    "How do I see where each of my settings comes from?",
+    "What happens when a file is changed?",
 )
 
 
@@ -36,8 +36,9 @@ QUESTIONS = (
 def test_the_picture_of_the_readme_is_what_the_embedded_models_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(Path(corpora.__file__).parent / "handbook", tmp_path / "handbook")
-    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "work"
+    shutil.copytree(Path(corpora.__file__).parent / "handbook", place / "handbook")
+    monkeypatch.chdir(place)
     turns: list[Turn] = []
 
     async def run() -> str:
@@ -63,7 +64,7 @@ def test_the_picture_of_the_readme_is_what_the_embedded_models_say(
 
     svg = asyncio.run(run())
     if os.environ.get("DRAW_PICTURES"):
-        PICTURE.write_text(plain(svg), "utf-8")
+        PICTURE.write_text(portable(svg), "utf-8")
     drawn = unescape(re.sub(r"<[^>]*>", "", PICTURE.read_text("utf-8"))).replace("\xa0", " ")
     assert [turn.question for turn in turns] == list(QUESTIONS)
     assert [turn.answer is not None and turn.answer.refused for turn in turns] == [False, True, False]
