@@ -42,27 +42,27 @@ class Checkpoints:
     """The checkpoints of one run; `run` names it, and those of another run are refused."""
 
     def __init__(self, folder: Path, run: str, *, keep: int, say: Callable[[str], None]) -> None:
-        self._folder, self._run, self._keep, self._say = folder, run, keep, say
+        self.folder, self._run, self._keep, self._say = folder, run, keep, say
         folder.mkdir(parents=True, exist_ok=True)
         sweep(folder, [], "no-file-of-ours")  # what a killed save left behind
 
     def path(self, step: int) -> Path:
         """Where the checkpoint of `step` is, or would be."""
-        return self._folder / f"step-{step:08d}"
+        return self.folder / f"step-{step:08d}"
 
     def save(self, snapshot: Snapshot, *, also_keep: Collection[int] = ()) -> Path:
         """Store `snapshot`, then remove all but the newest ones and `also_keep`. Raises StorageError."""
         final = self.path(snapshot.step)
-        building = self._folder / f".tmp-{os.getpid()}-{final.name}"
+        building = self.folder / f".tmp-{os.getpid()}-{final.name}"
         try:
             shutil.rmtree(building, ignore_errors=True)
             building.mkdir()
             _write_files(building, snapshot, self._run)
             make_durable([*building.iterdir(), building])
             if final.exists():  # the same step again, after a stop: both are good, or the old one is damaged
-                final.rename(self._folder / f".tmp-{os.getpid()}-old-{final.name}")
+                final.rename(self.folder / f".tmp-{os.getpid()}-old-{final.name}")
             building.rename(final)
-            make_durable([self._folder])
+            make_durable([self.folder])
         except OSError as error:
             shutil.rmtree(building, ignore_errors=True)
             raise StorageError(f"The checkpoint could not be written: {error}.") from error
@@ -83,12 +83,12 @@ class Checkpoints:
         return read_checkpoint(self.path(step), self._run)
 
     def _paths(self) -> list[Path]:
-        return sorted(path for path in self._folder.glob("step-*") if path.is_dir())
+        return sorted(path for path in self.folder.glob("step-*") if path.is_dir())
 
     def _prune(self, newest: Path, also_keep: Collection[int]) -> None:
         """Later steps than the newest one are of a run that was gone back from: they take up no place."""
         kept = [path.name for path in self._paths() if path.name <= newest.name][-self._keep :]
-        sweep(self._folder, [*kept, *(self.path(step).name for step in also_keep)], "step-*")
+        sweep(self.folder, [*kept, *(self.path(step).name for step in also_keep)], "step-*")
 
 
 def read_checkpoint(folder: Path, run: str) -> Snapshot:

@@ -75,7 +75,7 @@ class Tuner(SFTTrainer):
     ) -> None:
         super().__init__(
             model=model,
-            args=trl_arguments(settings, course.total),
+            args=trl_arguments(settings, course.total, checkpoints.folder.parent),
             train_dataset=a_data_set(course.rows[:1]),
             processing_class=tokenizer,
             callbacks=[watch],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,14 +25,17 @@ def a_data_set(rows: Sequence[EncodedRow]) -> Any:
     return datasets.Dataset.from_dict(columns)
 
 
-def trl_arguments(settings: TuneSettings, total: int) -> SFTConfig:
-    """Arguments for a loop of `total` steps that neither saves nor evaluates nor prints by itself."""
+def trl_arguments(settings: TuneSettings, total: int, folder: Path) -> SFTConfig:
+    """Arguments for a loop of `total` steps that neither saves nor evaluates nor prints by itself.
+
+    What trackers write goes into `folder`.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", FutureWarning
         )  # TRL's defaults use names that transformers has renamed
         return SFTConfig(
-            output_dir="unused",  # checkpoints are ours
+            output_dir=str(folder),  # it is made at once, and must be a folder of ours
             per_device_train_batch_size=1,
             gradient_accumulation_steps=1,
             max_steps=total,

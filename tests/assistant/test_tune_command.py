@@ -130,7 +130,9 @@ def test_from_rows_to_a_verdict_that_the_card_keeps(place: Path) -> None:
     write_constant(place)
     words = ("--data", "seven.jsonl", "--questions", "asked.jsonl", "--learning-rate", "0.02")
     more = ("--epochs", "6", "--batch", "8", "--budget", "10", "--name", "seven", "--json")
+    before = set(place.iterdir())
     done = run(place, "tune", "--model", "../chat", *words, *more)
+    assert set(place.iterdir()) == before, "all that is written is in the library"
     card = json.loads(done.stdout)
     folder = place / ".assistant" / "adapters" / "seven"
     assert card == json.loads(json.dumps(Card.read(folder).as_json()))
