@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Footer, Input, Static, TextArea
 
-from assistant.terminal import clean
+from assistant.terminal import clean, clean_line
 from assistant.tui.words import DIM, line, text
 
 
@@ -57,7 +57,7 @@ class AskLine(ModalScreen[str | None]):
 
     def __init__(self, question: str, value: str) -> None:
         super().__init__()
-        self._question, self._value = question, clean(value)
+        self._question, self._value = question, clean_line(value)  # a field has one line
 
     def compose(self) -> ComposeResult:
         """The question over an input."""

@@ -16,7 +16,7 @@ from textual.timer import Timer
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from assistant.terminal import clean
+from assistant.terminal import clean_line
 from assistant.tui import words
 from assistant.tui.words import DIM
 
@@ -54,7 +54,7 @@ class PastSessions(ModalScreen[Choice | None]):
     def __init__(self, search: Callable[[str, Callable[[Found], None]], None], query: str = "") -> None:
         """`search` finds conversations in the background, and tells them."""
         super().__init__()
-        self._search, self._query = search, clean(query)
+        self._search, self._query = search, clean_line(query)  # a field has one line
         self._found: Found = ()
         self._timer: Timer | None = None
 

@@ -19,7 +19,7 @@ from chat_driver import make_app, make_library, ready, until
 from pty_driver import Terminal
 from textual.content import Content
 from textual.pilot import Pilot
-from textual.widgets import OptionList, Static
+from textual.widgets import Input, OptionList, Static
 
 from assistant.chat.records import Session, Turn
 from assistant.terminal import clean, clean_line
@@ -225,6 +225,24 @@ async def settled(app: ChatApp, pilot: Pilot[Any]) -> None:
             assert isinstance(prompt, Content)
             check(prompt)
     assert not app._exit
+
+
+@pytest.mark.usefixtures("docs")
+def test_fields_of_one_line_have_one() -> None:
+    async def main() -> None:
+        app = make_app()
+        async with app.run_test() as pilot:
+            await ready(pilot)
+            for screen in (
+                PastSessions(lambda _, then: then([]), "a\n\tb\x1b[2J"),
+                AskLine("Name", "a\n\tb\r"),
+            ):
+                await app.push_screen(screen)
+                assert app.screen.query_one(Input).value == "a b"
+                await settled(app, pilot)
+                app.pop_screen()
+
+    asyncio.run(main())
 
 
 @pytest.mark.usefixtures("docs")
