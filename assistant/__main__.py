@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from corpora.errors import AssistantError
 
@@ -35,9 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _report("usage", wording() if wording else str(error), f"{command} --help", as_json)
         return 2
     except BrokenPipeError:
-        # The reader went away (`| head`): no fault, and nothing more can be said on this pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _reader_gone()
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except MemoryError:
@@ -73,21 +73,41 @@ def _report(code: str, message: str, hint: str | None, as_json: bool) -> None:
         sys.stderr.write(f"  try: {clean_line(hint)}\n")
 
 
+def _reader_gone() -> int:
+    """The reader went away (`| head`): no fault, and nothing more can be said on this pipe."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
 def _terminated(_signal: int, _frame: object) -> None:
     raise SystemExit(128 + signal.SIGTERM)
 
 
+def _open_streams() -> None:
+    """Streams that were closed become empty ones, before a file gets their number; text goes out as UTF-8."""
+    nothing = Path(os.devnull)
+    # In the order of their numbers, since each takes the lowest that is free; open as long as we run.
+    sys.stdin = sys.stdin or nothing.open(encoding="utf-8")
+    sys.stdout = sys.stdout or nothing.open("w", encoding="utf-8")
+    sys.stderr = sys.stderr or nothing.open("w", encoding="utf-8")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+
+
 def run() -> None:
     """Entry point of the `assistant` command."""
+    _open_streams()
     signal.signal(signal.SIGTERM, _terminated)
     try:
         code = main()
         sys.stdout.flush()
     except SystemExit as stop:
         code = int(stop.code or 0) if not isinstance(stop.code, str) else 1
+        if isinstance(stop.__context__, BrokenPipeError):  # Typer makes an exit of it
+            code = _reader_gone()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+        code = _reader_gone()
     sys.exit(code)
 
 

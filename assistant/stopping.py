@@ -8,14 +8,15 @@ from types import FrameType, TracebackType
 
 from assistant.terminal import say
 
-_PATIENCE_SECONDS = 4.0
+_PATIENCE_SECONDS = 10.0
 
 
 class StopOnSignal:
     """`with StopOnSignal() as stop: work(stop=stop.requested)`, and exit with `stop.exit_code` if asked.
 
     Work that does not stop by itself within a few seconds of the first signal is interrupted by
-    KeyboardInterrupt, as it is by a second signal. Outside of the main thread it hears nothing.
+    KeyboardInterrupt, as it is by a second signal; where SIGTERM was the first, that leaves as an exit with
+    143. Outside of the main thread it hears nothing.
     """
 
     def __init__(self) -> None:
@@ -48,6 +49,8 @@ class StopOnSignal:
             signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+        if kind is KeyboardInterrupt and self._signal == signal.SIGTERM:
+            raise SystemExit(self.exit_code) from error
 
     def _asked(self, number: int, _frame: FrameType | None) -> None:
         if self._signal:

@@ -147,7 +147,8 @@ class AnswerEngine:
         )
         draft = replace(Answer.blank(question, found), seconds=Seconds(retrieve=time.perf_counter() - begun))
         if not found or (self._floor is not None and not self._floor.answerable(question, found)):
-            return self._finished(replace(draft, refused=True, refusal="floor"), begun)
+            refused = replace(draft, refused=True, refusal="floor")
+            return self._finished(replace(refused, kind="extractive") if extractive else refused, begun)
         if extractive or not self._can_write(question, found):
             text, citations = extract(question, [hit.passage for hit in found])
             return _timed(replace(draft, answer=text, kind="extractive", citations=citations), begun)

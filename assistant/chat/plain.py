@@ -15,13 +15,15 @@ from typing import Any
 
 from assistant.answer.screen import AnswerScreen
 from assistant.chat.plain_commands import PlainCommands
+from assistant.chat.reading import Reading
 from assistant.chat.records import ChatOptions, Turn
 from assistant.chat.sessions import Sessions
 from assistant.chat.stopping import interrupts
 from assistant.chat.talking import Talk
+from assistant.paths import find_library, require_library, typed_path
 from assistant.runtime import opened
 from assistant.terminal import clean, clean_line, say
-from corpora.errors import AssistantError
+from corpora.errors import AssistantError, UsageError
 
 _PROMPT = "> "
 _FAILED = 4  # exit code: done, but a question failed
@@ -35,28 +37,111 @@ def run_plain(
     `resumed` is the beginning of the id of the conversation to go on with, "" the last one, None a new one.
     Raises NothingToDo (no library), UsageError (no such conversation).
     """
+    read = partial(_read_in, library, flags)
+    if resumed is None and find_library(library) is None and not _first_documents(library, read):
+        return 0
     with opened(library, flags) as runtime:
         sessions = Sessions(runtime.library)
         session = None
         if resumed is not None:
             session = sessions.open(resumed) if resumed else sessions.latest()
         talk = Talk(runtime, options, session)
-        return PlainLoop(talk).run()
+        return PlainLoop(talk, read).run()
+
+
+def _first_documents(library: Path | None, read: Callable[[str], None]) -> bool:
+    """Has the user name a folder to read, where there is no library; False where that was /quit.
+
+    Raises NothingToDo where the input names none.
+    """
+    person = sys.stdin.isatty()
+    if person:
+        say("There is no library here yet. /ingest FOLDER reads your documents; /quit leaves.")
+    for line in _lines(person):
+        name, _, folder = line.strip().partition(" ")
+        if name in ("/quit", "/exit"):
+            return False
+        try:
+            if name == "/ingest":
+                read(folder)
+                return True
+            if line.strip():
+                require_library(library)
+        except AssistantError as error:
+            if not person:
+                raise
+            say(f"{error.message} /ingest FOLDER reads your documents.")
+    require_library(library)
+    return True
+
+
+def _read_in(library: Path | None, flags: Mapping[str, Any], folder: str) -> None:
+    """Bring the library in step with a folder, or make it. Raises AssistantError."""
+    if not folder.strip():
+        raise UsageError("/ingest FOLDER reads documents into the library.")
+
+    def tell(event: str, **said: Any) -> None:
+        if event == "say":
+            say(clean(said["text"]))
+
+    with interrupts() as stop:
+        reading = Reading({"library": library, "flags": flags}, tell, stop)
+        report = reading.read([typed_path(folder.strip())])
+    for skip in report.skipped:
+        say(f"skipped {clean_line(skip.path)}: {skip.reason}")
+    say(
+        f"{'Stopped: ' if report.stopped else ''}{report.added} added, {report.updated} updated,"
+        f" {report.removed} removed; {report.documents} documents, {report.passages} passages."
+    )
+
+
+def _lines(person: bool) -> Iterator[str]:
+    """What is asked, a line that ends in a backslash together with the next."""
+    whole = ""
+    for line in _typed() if person else _piped():
+        if line.endswith("\\"):
+            whole += line[:-1] + "\n"
+            continue
+        yield whole + line
+        whole = ""
+    if whole.strip():
+        yield whole
+
+
+def _typed() -> Iterator[str]:
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401 - line editing and history for input()
+    while True:
+        try:
+            yield input(_PROMPT)
+        except KeyboardInterrupt:
+            say("\n/quit or Ctrl-D leaves.")
+        except UnicodeDecodeError:
+            say("That line was no UTF-8.")
+        except EOFError:
+            print()  # noqa: T201 - ends the prompt's line
+            return
+
+
+def _piped() -> Iterator[str]:
+    for line in sys.stdin.buffer:
+        yield line.decode("utf-8", "replace").rstrip("\r\n")
 
 
 class PlainLoop:
     """Reads lines, asks questions, runs commands."""
 
-    def __init__(self, talk: Talk) -> None:
+    def __init__(self, talk: Talk, read: Callable[[str], None]) -> None:
+        """`read` brings the library in step with a folder."""
         self._talk = talk
         self._person = sys.stdin.isatty()
-        self._commands = PlainCommands(talk, self)
+        self._commands = PlainCommands(talk, self, read)
         self._failed = False
 
     def run(self) -> int:
         """Until the input ends or /quit."""
         self._greet()
-        for line in self._lines():
+        for line in _lines(self._person):
             try:
                 if self._commands.is_command(line):
                     if not self._commands.run(line):
@@ -92,36 +177,6 @@ class PlainLoop:
         going_on = f"; going on with {clean_line(session.name)} ({session.turns} turns)" if session else ""
         if self._person:
             say(f"{about}{going_on}. /help lists the commands, /quit leaves.")
-
-    def _lines(self) -> Iterator[str]:
-        whole = ""
-        for line in self._typed() if self._person else self._piped():
-            if line.endswith("\\"):
-                whole += line[:-1] + "\n"
-                continue
-            yield whole + line
-            whole = ""
-        if whole.strip():
-            yield whole
-
-    def _typed(self) -> Iterator[str]:
-        with contextlib.suppress(ImportError):
-            import readline  # noqa: F401 - line editing and history for input()
-        while True:
-            try:
-                yield input(_PROMPT)
-            except KeyboardInterrupt:
-                say("\n/quit or Ctrl-D leaves.")
-            except UnicodeDecodeError:
-                say("That line was no UTF-8.")
-            except EOFError:
-                print()  # noqa: T201 - ends the prompt's line
-                return
-
-    @staticmethod
-    def _piped() -> Iterator[str]:
-        for line in sys.stdin.buffer:
-            yield line.decode("utf-8", "replace").rstrip("\r\n")
 
 
 def _show_searched(searched: str) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _HELP = """\
 /new  /sessions [WORDS]  /open ID  /rename NAME  /fork  /export [FILE.md|FILE.json]
-/model [NAME]  /adapter [NAME|none]  /rag on|off  /k N  /in [GLOB]
+/ingest FOLDER  /model [NAME]  /adapter [NAME|none]  /rag on|off  /k N  /in [GLOB]
 /retry  /undo  /edit QUESTION  /compare [QUESTION]  /sources  /why
 /good  /bad  /fix [RIGHT ANSWER]  /help  /quit
 A line that ends in \\ goes on in the next one."""
@@ -40,7 +40,7 @@ class Answers(Protocol):
 class PlainCommands:
     """Runs commands on a talk; each returns nothing and says what came of it."""
 
-    def __init__(self, talk: Talk, loop: Answers) -> None:
+    def __init__(self, talk: Talk, loop: Answers, read: Callable[[str], None]) -> None:
         self._talk, self._loop = talk, loop
         self._does: dict[str, Callable[[str], None]] = {
             "help": lambda _: emit_text(_HELP),
@@ -53,6 +53,7 @@ class PlainCommands:
             "model": self._model,
             "adapter": self._adapter,
             "rag": self._rag,
+            "ingest": read,
             "k": self._k,
             "in": self._in,
             "retry": lambda _: self._ask(self._talk.conversation.retry),

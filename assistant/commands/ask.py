@@ -18,6 +18,7 @@ from assistant.commands.options import (
     OfflineOption,
     TypeOption,
     WithinOption,
+    typed,
 )
 from corpora.errors import UsageError
 
@@ -67,7 +68,7 @@ def ask(
 def _words(question: str) -> str:
     import sys
 
-    words = sys.stdin.buffer.read().decode("utf-8", "replace") if question == "-" else question
+    words = sys.stdin.buffer.read().decode("utf-8", "replace") if question == "-" else typed(question)
     if not words.strip():
         raise UsageError("Empty question.", hint='assistant ask "your question"')
     return words

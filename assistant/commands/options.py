@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -35,3 +36,8 @@ NoRetrievalOption = Annotated[
 ExtractiveOption = Annotated[
     bool, typer.Option("--extractive", help="Quote the best sentences; no language model.")
 ]
+
+
+def typed(words: str) -> str:
+    """Words of the command line; bytes of them that are no UTF-8 become U+FFFD, as they do in a file."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", words)

@@ -15,8 +15,9 @@ from assistant.commands.options import (
     OfflineOption,
     TypeOption,
     WithinOption,
+    typed,
 )
-from corpora.errors import UsageError
+from corpora.errors import NothingToDo, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +73,7 @@ def search(
         "offline": offline or None,
     }
     with opened(library, flags) as runtime:
-        queries = _Queries(query, input_)
+        queries = _Queries(None if query is None else typed(query), input_)
         retriever = _retriever(runtime)
         settings = runtime.settings
         for name, words in queries:
@@ -80,6 +81,10 @@ def search(
                 words, settings.k, settings.mode, within, type_, per_source=settings.per_source or None
             )
             _show(runtime, name, words, hits, as_json=json, titled=input_ is not None)
+        if not queries.read:
+            raise NothingToDo(
+                f"{input_} holds no queries.", hint='one a line: {"id": "1", "query": "…"}', code="no_input"
+            )
         if queries.bad:
             raise typer.Exit(4)
 
@@ -90,10 +95,11 @@ class _Queries:
     def __init__(self, query: str | None, source: Path | None) -> None:
         self._query = query
         self._source = source
-        self.bad = 0
+        self.bad = self.read = 0
 
     def __iter__(self) -> Iterator[tuple[object, str]]:
         if self._source is None:
+            self.read = 1
             yield None, self._query or ""
             return
         from assistant.terminal import say
@@ -101,6 +107,7 @@ class _Queries:
         for number, line in enumerate(_lines(self._source), 1):
             if not line.strip():
                 continue
+            self.read += 1
             problem, name, words = _parsed(line)
             if problem:
                 self.bad += 1

@@ -11,12 +11,12 @@ from assistant.answer.build import MAX_NEW_TOKENS, build_engine
 from assistant.answer.engine import AnswerEngine
 from assistant.answer.rows import answer_row
 from assistant.chat.conversation import Conversation
+from assistant.chat.reading import Reading
 from assistant.chat.records import ChatOptions, Turn
 from assistant.chat.serving import ServedModel
 from assistant.chat.sessions import Sessions
 from assistant.chat.stopping import Stopped, stopped_by
 from assistant.runtime import Runtime, opened
-from assistant.tui.reading import Reading
 from corpora.errors import NothingToDo, UsageError
 
 if TYPE_CHECKING:

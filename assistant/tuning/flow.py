@@ -26,7 +26,7 @@ from assistant.tuning.rows import Builder
 from assistant.tuning.runs import Run, RunPlan, Runs
 from assistant.tuning.sizing import Size, Sizing
 from assistant.tuning.verdicts import Gating, incumbents
-from corpora.errors import AssistantError, Conflict
+from corpora.errors import Conflict
 from finetune.adapters.store import find, in_library, install
 from finetune.card import Card
 from index.sync_options import Hooks
@@ -156,8 +156,8 @@ class Tuning:
                 base_name=base.identity.name,
                 deadline=self._clock.deadline(run.plan.gate_seconds),
             )
-        except AssistantError as error:
-            if error.code == "diverged" or not run.resumable:
+        except Exception as error:
+            if getattr(error, "code", None) == "diverged" or not run.resumable:
                 run.finish()  # it would fail again; its name is free for a run with other settings
             raise
         if result.stopped or result.adapter is None:

@@ -27,6 +27,7 @@ _PLAN = "plan.json"
 _DONE = "done"  # an empty file: nothing is left to resume
 _LARGEST = 1 << 20
 _DEFAULT_NAME = "tuned"
+_PLAIN_BASE = "base"  # what --from calls the plain model
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class Runs:
             while self._taken(name := _DEFAULT_NAME if number == 1 else f"{_DEFAULT_NAME}-{number}"):
                 number += 1
             return name
-        if not is_adapter_name(wanted):
+        if not is_adapter_name(wanted) or wanted == _PLAIN_BASE:
             raise UsageError(
                 f"{wanted!r} is no name for an adapter.",
                 hint="letters, digits, '.', '_' and '-', at most 64",

@@ -120,8 +120,19 @@ class TuneSettings:
                 raise UsageError(f"{name} must be a number greater than 0, not {value}.")
         if not 0 <= self.first_token < 1 or (self.first_token and self.weighting != "row"):
             raise UsageError("first_token lies between 0 and 1, and needs the weighting by rows.")
-        if not 0 <= self.dropout < 1 or not 0 <= self.warmup < 1:
-            raise UsageError("dropout and warmup lie between 0 and 1.")
+        for name, value in {"dropout": self.dropout, "warmup": self.warmup}.items():
+            if not 0 <= value < 1:
+                raise UsageError(f"{name} lies between 0 and 1, not at {value}.")
+        from_zero = {
+            "neftune": self.neftune,
+            "weight_decay": self.weight_decay,
+            "max_grad_norm": self.max_grad_norm,
+            "evaluations": self.evaluations,
+            "patience": self.patience,
+        }
+        for name, value in from_zero.items():
+            if value is not None and not 0 <= value < math.inf:
+                raise UsageError(f"{name} must be a number from 0 on, not {value}.")
 
     def origin(self, name: str) -> str:
         """Where the value of `name` comes from."""

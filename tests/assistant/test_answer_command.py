@@ -109,7 +109,8 @@ def test_filters(folder: Path) -> None:
         "What does a ticket for the ferry cost?", "--extractive", "--in", "docs/harbour.md", folder=folder
     )
     assert {passage["path"] for passage in answer["passages"]} <= {"docs/harbour.md"}
-    assert row("ticket?", "--extractive", "--type", "pdf", folder=folder)["refused"]
+    refused = row("ticket?", "--extractive", "--type", "pdf", folder=folder)
+    assert (refused["refused"], refused["kind"]) == (True, "extractive")
 
 
 @pytest.mark.parametrize("question", ["", "  "])

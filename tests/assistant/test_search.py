@@ -106,6 +106,14 @@ def test_a_file_of_queries_gives_a_line_each_and_names_bad_lines(
     assert [line.split(":")[1] for line in err.splitlines()] == ["2", "4", "5", "7"]
 
 
+def test_a_file_without_queries_is_no_input(
+    library: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty.jsonl").write_text("\n")
+    code, rows, err = run(capfd, "--input", str(tmp_path / "empty.jsonl"))
+    assert (code, rows, json.loads(err)["error"]["code"]) == (3, [], "no_input")
+
+
 def test_queries_from_stdin(
     library: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

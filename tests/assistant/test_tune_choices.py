@@ -145,7 +145,7 @@ def test_names_that_are_taken_or_none_are_told(library: Library) -> None:
     with pytest.raises(Conflict) as caught:
         runs.free_name("tuned")
     assert "--resume --name tuned" in (caught.value.hint or "")
-    for wrong in ("../x", "", "a b", "none", "x" * 65, ".hidden"):
+    for wrong in ("../x", "", "a b", "none", "base", "x" * 65, ".hidden"):
         with pytest.raises(UsageError):
             runs.free_name(wrong)
 

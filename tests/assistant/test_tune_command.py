@@ -101,6 +101,8 @@ def test_wrong_calls_end_with_their_codes(place: Path, tmp_path: Path) -> None:
     run(place, "tune", "--method", "full", "--no-gate", "--use", code=2)
     run(place, "tune", "--budget", "0", code=2)
     run(place, "tune", "--seed", "-1", code=2)
+    for value in ("-1", "nan", "inf"):
+        assert "neftune" in run(place, "tune", "--neftune", value, "--model", "../chat", code=2).stderr
     run(place, "tune", "--epochs", "inf", "--model", "../chat", code=2)
     assert run(place, "tune", "--model", "nowhere/at-all", "--offline", code=8)
     assert "elsewhere" in run(place, "tune", "--inspect", "--model", "openai:gpt-4o", code=2).stderr

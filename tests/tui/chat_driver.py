@@ -23,13 +23,13 @@ from numpy.typing import NDArray
 from textual.pilot import Pilot
 
 from assistant.answer.engine import AnswerEngine
+from assistant.chat.reading import Reading
 from assistant.chat.serving import ServedModel
 from assistant.runtime import Runtime
 from assistant.tui.app import ChatApp, Setup
 from assistant.tui.desk import Desk, Parts
 from assistant.tui.link import EngineProcess
 from assistant.tui.preferences import Preferences
-from assistant.tui.reading import Reading
 from assistant.tui.requests import Chosen
 from assistant.tui.worker import Server
 from corpora.store import Library

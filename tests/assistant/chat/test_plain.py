@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,12 +14,16 @@ from typing import Any
 import pytest
 import taught_library as taught
 from talk_driver import REPLY, Scripted, talk
+from tiny_chat import write_model
+from tiny_models import write_bert
 
 from assistant.chat.plain import PlainLoop
 from assistant.chat.records import ChatOptions, Session
 from assistant.chat.sessions import Sessions
 from corpora.errors import Missing
 from corpora.store import ExampleStore, Library
+
+PROGRAM = Path(sys.executable).with_name("assistant")
 
 
 class Model(Scripted):
@@ -64,12 +69,20 @@ Say = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture()
-def say(library: Library, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Say:
+def read() -> list[str]:
+    """Folders that were to be read."""
+    return []
+
+
+@pytest.fixture()
+def say(
+    library: Library, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], read: list[str]
+) -> Say:
     """Pipe lines in: exit code, standard output, standard error."""
 
     def call(*lines: str, model: Any = None) -> tuple[int, str, str]:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("\n".join(lines).encode())))
-        code = PlainLoop(Talk(library, model or Model())).run()  # type: ignore[arg-type]
+        code = PlainLoop(Talk(library, model or Model()), read.append).run()  # type: ignore[arg-type]
         out, err = capfd.readouterr()
         return code, out, err
 
@@ -174,6 +187,37 @@ def test_what_cannot_be_done_is_said_and_the_talk_goes_on(say: Say, line: str) -
     assert REPLY in out
 
 
+def test_folders_are_read_from_inside(say: Say, read: list[str]) -> None:
+    assert say("/ingest more docs", "Who built the lighthouse of Brannock?")[0] == 0
+    assert read == ["more docs"]
+
+
+def test_without_a_library_the_chat_says_what_to_do_and_makes_one(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = write_bert(tmp_path_factory.mktemp("encoder") / "tiny")
+    model = write_model(tmp_path_factory.mktemp("model") / "tiny")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "harbour.md").write_text("The lighthouse was built in 1874.\n")
+    (tmp_path / "config").mkdir()
+    environment = {**os.environ, "ASSISTANT_ENCODER": str(encoder), "ASSISTANT_MODEL": str(model)}
+
+    def chat(said: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [PROGRAM, "chat", "--plain", "--offline"],
+            cwd=tmp_path, env=environment, input=said, capture_output=True, text=True, timeout=200,
+        )  # fmt: skip
+
+    assert chat("").returncode == chat("Who?\n").returncode == 3
+    assert chat("/quit\n").returncode == 0 and not (tmp_path / ".assistant").exists()
+    assert "nowhere does not exist" in chat("/ingest nowhere\n").stderr
+    done = chat("/ingest docs\nWhen was the lighthouse built?\n")
+    assert done.returncode == 0, done.stderr
+    assert "1 added" in done.stderr and done.stdout.strip()
+    again = chat("/ingest docs\n")
+    assert again.returncode == 0 and "0 added" in again.stderr
+
+
 def test_a_path_is_a_question(say: Say, library: Library) -> None:
     say("/etc/hosts holds what?")
     assert [session.name for session in Sessions(library).list()] == ["/etc/hosts holds what?"]
@@ -196,7 +240,7 @@ def test_hostile_lines_and_answers_reach_no_terminal(say: Say) -> None:
 
 def test_bytes_that_are_no_text_are_survived(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe who?\r\n\x00\n/quit\r\n")))
-    assert PlainLoop(Talk(library, Model())).run() == 0  # type: ignore[arg-type]
+    assert PlainLoop(Talk(library, Model()), print).run() == 0  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
