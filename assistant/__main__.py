@@ -32,9 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":  # Typer vendors this class without a public name
             sys.stdout.write(f"{error}\n")
             return 2
-        command = " ".join(["assistant", *arguments[:1]]) if arguments else "assistant"
         wording = getattr(error, "format_message", None)
-        _report("usage", wording() if wording else str(error), f"{command} --help", as_json)
+        message = wording() if wording else str(error)
+        known = arguments and not arguments[0].startswith("-") and "No such command" not in message
+        command = f"assistant {arguments[0]}" if known else "assistant"
+        _report("usage", message, f"{command} --help", as_json)
         return 2
     except BrokenPipeError:
         return _reader_gone()

@@ -128,9 +128,10 @@ class Runs:
                 code="name_taken",
             )
         if self._taken(wanted):
+            own = wanted in {one.name for one in in_library(self._library)}
             raise Conflict(
                 f"There is an adapter called {wanted} already.",
-                hint=f"another --name, or: assistant adapters remove {wanted}",
+                hint="another --name" + (f", or: assistant adapters remove {wanted}" if own else ""),
                 code="name_taken",
             )
         return wanted

@@ -43,6 +43,19 @@ def test_wrong_words_are_exit_2(argv: list[str], tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("argv", "hint"),
+    [
+        (["bogus"], "assistant --help"),
+        (["--bogus"], "assistant --help"),
+        (["ask", "-z"], "assistant ask --help"),
+    ],
+)
+def test_the_hint_of_a_wrong_call_works(argv: list[str], hint: str, tmp_path: Path) -> None:
+    assert run(*argv, cwd=tmp_path).stderr.splitlines()[-1] == f"  try: {hint}"
+    assert run(*hint.split()[1:], cwd=tmp_path).returncode == 0
+
+
 def test_errors_under_json_are_one_object_on_stderr(tmp_path: Path) -> None:
     done = run("status", "--json", cwd=tmp_path)
     assert done.stdout == ""

@@ -145,6 +145,9 @@ def test_names_that_are_taken_or_none_are_told(library: Library) -> None:
     with pytest.raises(Conflict) as caught:
         runs.free_name("tuned")
     assert "--resume --name tuned" in (caught.value.hint or "")
+    with pytest.raises(Conflict) as caught:
+        runs.free_name("grounding")  # it came with the program, and cannot be removed
+    assert caught.value.hint == "another --name"
     for wrong in ("../x", "", "a b", "none", "base", "x" * 65, ".hidden"):
         with pytest.raises(UsageError):
             runs.free_name(wrong)
