@@ -202,7 +202,7 @@ def main() -> None:
     found: dict[str, Any] = {"load_before": os.getloadavg()[0], "cores": os.cpu_count()}
     for sort in options.sorts:
         found[sort] = measured(sort, options.arms, options)
-    options.json.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+        options.json.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
