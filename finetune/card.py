@@ -164,7 +164,7 @@ class Card:
         hashes = [self.base.fingerprint, self.template_sha256, self.weights_sha256, self.data.sha256]
         hashes += [part.weights_sha256 for part in self.merged_from]
         hashes += [self.parent.weights_sha256] if self.parent else []
-        if not all(_SHA256.fullmatch(value) for value in hashes):
+        if not all(map(is_sha256, hashes)):
             raise ValueError("a hash is not 64 hex digits")
         threshold = self.serving.refusal_threshold if self.serving else None
         if threshold is not None and not 0 <= threshold <= 1:
@@ -208,6 +208,11 @@ class Card:
     def as_json(self) -> dict[str, Any]:
         """As in card.json; every key is there."""
         return {"format": _FORMAT, **dataclasses.asdict(self)}
+
+
+def is_sha256(text: str) -> bool:
+    """Whether it is a hash as cards and exported rows hold them: 64 hex digits."""
+    return _SHA256.fullmatch(text) is not None
 
 
 def is_adapter_name(name: str) -> bool:

@@ -22,6 +22,7 @@ from assistant.chat.stopping import interrupts
 from assistant.chat.talking import Talk
 from assistant.paths import find_library, require_library, typed_path
 from assistant.runtime import opened
+from assistant.skipped import say_skipped
 from assistant.terminal import clean, clean_line, say
 from corpora.errors import AssistantError, UsageError
 
@@ -82,13 +83,12 @@ def _read_in(library: Path | None, flags: Mapping[str, Any], folder: str) -> Non
 
     def tell(event: str, **said: Any) -> None:
         if event == "say":
-            say(clean(said["text"]))
+            say(said["text"])
 
     with interrupts() as stop:
         reading = Reading({"library": library, "flags": flags}, tell, stop)
         report = reading.read([typed_path(folder.strip())])
-    for skip in report.skipped:
-        say(f"skipped {clean_line(skip.path)}: {skip.reason}")
+    say_skipped(report.skipped)
     say(
         f"{'Stopped: ' if report.stopped else ''}{report.added} added, {report.updated} updated,"
         f" {report.removed} removed; {report.documents} documents, {report.passages} passages."

@@ -14,12 +14,9 @@ if TYPE_CHECKING:
     from assistant.progress import StageBar
     from assistant.settings import Settings
     from assistant.stopping import StopOnSignal
-    from corpora.records import SkipCode
-    from corpora.store import Library, SkippedFile
+    from corpora.store import Library
     from index.ingest import IngestReport
     from index.sync_options import Hooks, IngestOptions
-
-_SKIPPED_LINES = 20
 
 
 def ingest(
@@ -157,6 +154,7 @@ class EncoderLoader:
 
 def _show(report: IngestReport, as_json: bool, *, skipped: bool = True) -> None:
     from assistant.output import emit_json, emit_text
+    from assistant.skipped import say_skipped
 
     if as_json:
         emit_json(
@@ -174,40 +172,9 @@ def _show(report: IngestReport, as_json: bool, *, skipped: bool = True) -> None:
         )
         return
     if skipped:
-        _say_skipped(report.skipped)
+        say_skipped(report.skipped)
     emit_text(
         f"added {report.added}, updated {report.updated}, removed {report.removed},"
         f" unchanged {report.unchanged}, skipped {len(report.skipped)};"
         f" {report.documents} documents, {report.passages} passages ({report.seconds:.1f} s)"
     )
-
-
-def _say_skipped(skipped: tuple[SkippedFile, ...]) -> None:
-    """The skipped files by reason code: failures by name, files of other types only counted."""
-    from assistant.terminal import clean_line, say
-    from index.ingest import is_failure
-
-    counted: dict[SkipCode, list[SkippedFile]] = {}
-    named: list[SkippedFile] = []
-    for skip in sorted(skipped, key=lambda skip: skip.code):
-        if skip.code in ("unsupported", "empty") and not is_failure(skip):
-            counted.setdefault(skip.code, []).append(skip)
-        else:
-            named.append(skip)
-    for skip in named[:_SKIPPED_LINES]:
-        say(f"skipped {clean_line(skip.path)}: {clean_line(skip.reason)} ({skip.code})")
-    if len(named) > _SKIPPED_LINES:
-        say(f"… and {len(named) - _SKIPPED_LINES} more; assistant status lists all")
-    for code, files in sorted(counted.items()):
-        say(f"skipped {len(files)} files: {code} ({_suffixes(files)})")
-
-
-def _suffixes(files: list[SkippedFile]) -> str:
-    from collections import Counter
-    from pathlib import PurePosixPath
-
-    from assistant.terminal import clean_line
-
-    counts = Counter(clean_line(PurePosixPath(file.path).suffix.lower()) or "no suffix" for file in files)
-    shown = [f"{suffix} {count}" for suffix, count in counts.most_common(5)]
-    return ", ".join(shown) + (", …" if len(counts) > 5 else "")

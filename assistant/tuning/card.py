@@ -54,7 +54,7 @@ def build_card(
     if result.adapter is None:
         raise ValueError("a run that was stopped has no card")
     sources = _sources(data)
-    examples = {one.example_id: one for one in data.taught if one.example_id}.values()
+    examples = [one for one in data.taught if one.example_id]
     licences = {source.licence for source in sources if source.licence}
     return Card(
         name=plan.name,

@@ -101,7 +101,7 @@ class Systems:
         board = self._board(contender.model)
         if contender.adapter is None or contender.folder is None:
             board.use(None)
-            return _asked_by(board.model, contender) if contender.role == "candidate" else board.model
+            return _asked_by(board.model, contender)
         if contender.adapter not in board.names:
             try:
                 board.load(contender.adapter, contender.folder, contender.serving)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from corpora.errors import NothingToDo
 from corpora.store import ExampleStore
 from finetune.evaluation.contest import Paper
-from finetune.evaluation.forgetting import reserved
+from finetune.evaluation.forgetting import drawn, reserved
 from finetune.evaluation.questions import EvalQuestion
 from finetune.rows.records import RowMix, Stock
 from finetune.tuning.budget import Offer
@@ -242,5 +241,4 @@ def _use_of(question: str) -> _Use:
     """Always the same one for the same question."""
     if reserved(question):
         return "gate"
-    digest = hashlib.blake2b(f"threshold:{question}".encode(), digest_size=4).digest()
-    return "threshold" if int.from_bytes(digest, "big") < _THRESHOLD_SHARE * 2**32 else "training"
+    return "threshold" if drawn(f"threshold:{question}") < _THRESHOLD_SHARE else "training"

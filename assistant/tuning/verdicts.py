@@ -45,11 +45,11 @@ def incumbents(
 
     Where that is the `candidate` itself, as after a gate that was cut off, it is what answered before.
     """
-    from assistant.chat_models.adapters import adapter_for
+    from assistant.chat_models.adapters import adapter_for, serving_of_model
     from finetune.adapters.active import choice_for
 
     name = base.choice.value
-    found = [Contender("base", name)]
+    found = [Contender("base", name, serving=serving_of_model(base.folder))]
     try:
         now = adapter_for(name, base.folder, runtime.settings.adapter, runtime.library, default=True)
         if now is not None and candidate is not None and now.folder.resolve() == candidate.resolve():

@@ -87,8 +87,12 @@ class Forgetting:
 
 def reserved(task_id: str) -> bool:
     """Whether a shipped task is kept for the probe: always the same three tenths."""
-    digest = hashlib.blake2b(task_id.encode(), digest_size=4).digest()
-    return int.from_bytes(digest, "big") < _RESERVED * 2**32
+    return drawn(task_id) < _RESERVED
+
+
+def drawn(name: str) -> float:
+    """A number in [0, 1), always the same one for the same name."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "big") / 2**32
 
 
 def probe_tasks(languages: Collection[Language], taught: Collection[str] = ()) -> tuple[GeneralTask, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, Final, Literal
 
 from corpora.errors import NothingToDo, UsageError
 from corpora.records import Message
+from finetune.card import is_sha256
 from finetune.formats.lines import read_lines
 from finetune.tuning.data import Origin, Source, TuningData
 from finetune.tuning.encode import ChatEncoder, EncodedRow
@@ -23,7 +23,6 @@ _ROLES: Final[Mapping[str, Literal["system", "user", "assistant"]]] = {
     "assistant": "assistant",
 }
 _SPLITS = ("train", "validation", "test")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _HELD_OUT = 10  # one prompt of so many, where the file names no splits
 
 
@@ -115,7 +114,7 @@ def _origin(value: dict[str, Any]) -> Origin | None:
         for quote in (quotes if isinstance(quotes, list) else [])
         if isinstance(quote, dict)
         and isinstance(quote.get("path"), str)
-        and _SHA256.fullmatch(str(quote.get("document_sha256")))
+        and is_sha256(str(quote.get("document_sha256")))
     }
     named = (value["example_id"], example.get("method"), example.get("language"))
     return Origin(tuple(sorted(documents)), *(one if isinstance(one, str) else None for one in named))

@@ -7,11 +7,15 @@ import gc
 import os
 import resource
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from corpora.errors import Missing
+
+T = TypeVar("T")
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -75,7 +79,22 @@ def _status(name: str) -> int:
     return 0
 
 
-def is_out_of_memory(error: BaseException) -> bool:
+def within_memory(model: torch.nn.Module, work: Callable[[], T]) -> T | None:
+    """What `work`, passes of `model`, gives; None where memory ran out, with nothing left of them."""
+    try:
+        return work()
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+    # Outside of the handler, whose traceback keeps the tensors of the failed pass alive.
+    model.zero_grad()
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return None
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
     """Whether torch ran out of memory, on a card or on a processor (where it says so only in words)."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
@@ -90,16 +109,6 @@ def too_long_for_memory(tokens: int) -> Missing:
         hint="a smaller --max-length, or a smaller model",
         code="device_missing",
     )
-
-
-def after_running_out(model: torch.nn.Module) -> None:
-    """Let go of what a pass that ran out of memory has left. Not to be called where the error is handled:
-    its traceback keeps the tensors of that pass alive.
-    """
-    model.zero_grad()
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def share_heap() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,13 +16,12 @@ from finetune.tuning.cutting import line_length
 from finetune.tuning.encode import EncodedRow
 from finetune.tuning.forward import Loss
 from finetune.tuning.memory import (
-    after_running_out,
     free_bytes,
-    is_out_of_memory,
     peak_bytes,
     reset_peak,
     too_long_for_memory,
     used_bytes,
+    within_memory,
 )
 from finetune.tuning.methods import set_gradient_checkpointing, trained_parameters
 from finetune.tuning.passes import Passes
@@ -98,11 +98,11 @@ def measure(model: PreTrainedModel, loss: Loss, rows: Sequence[EncodedRow], stop
     tried = [replace(middle, input_ids=(first, *middle.input_ids[1:])) for first in range(count)]
     passes = Passes(loss, tried, list(trained_parameters(model).values()))
     model.train()
-    first = [[(0,)]] * loss.workers
-    anew = not _fits(model, lambda: _pass(model, passes, first))
+    first = partial(_tried, model, passes, [[(0,)]] * loss.workers, 1)
+    anew = within_memory(model, first) is None
     if anew:
         set_gradient_checkpointing(model, True)
-        if not _fits(model, lambda: _pass(model, passes, first)):
+        if within_memory(model, first) is None:
             raise too_long_for_memory(len(middle.input_ids))
     found: list[tuple[int, float, int]] = []
     before = used_bytes()
@@ -113,11 +113,11 @@ def measure(model: PreTrainedModel, loss: Loss, rows: Sequence[EncodedRow], stop
             [(worker * size + n,) for n in range(size)] for worker in range(loss.workers)
         ]
         reset_peak()
-        seconds: list[float] = []
-        if not _fits(model, lambda: seconds.extend(_tried(model, passes, micro))):  # noqa: B023 - called here
+        seconds = within_memory(model, partial(_tried, model, passes, micro, _TRIES))
+        if seconds is None:
             break
         tokens = loss.workers * size * len(middle.input_ids)
-        found.append((tokens, min(seconds), max(peak_bytes() - before, 0)))
+        found.append((tokens, seconds, max(peak_bytes() - before, 0)))
     seconds_base, seconds_per_token = _line([(tokens, seconds) for tokens, seconds, _ in found])
     _, bytes_per_token = _line([(tokens, float(size)) for tokens, _, size in found])
     return Pace(seconds_base / loss.workers, seconds_per_token, before, bytes_per_token, loss.workers, anew)
@@ -179,33 +179,18 @@ def estimate(
     )
 
 
-def _fits(model: PreTrainedModel, work: Callable[[], None]) -> bool:
-    try:
-        work()
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-    else:
-        return True
-    after_running_out(model)
-    return False
+def _tried(model: PreTrainedModel, passes: Passes, micro: Sequence[Sequence[Pack]], tries: int) -> float:
+    """Seconds of the fastest try."""
+    return min(_seconds_of_pass(model, passes, micro) for _ in range(tries))
 
 
-def _tried(model: PreTrainedModel, passes: Passes, micro: Sequence[Sequence[Pack]]) -> list[float]:
-    """Seconds of each try."""
-    found = []
-    for _ in range(_TRIES):
-        began = time.perf_counter()
-        _pass(model, passes, micro)
-        found.append(time.perf_counter() - began)
-    return found
-
-
-def _pass(model: PreTrainedModel, passes: Passes, micro: Sequence[Sequence[Pack]]) -> None:
+def _seconds_of_pass(model: PreTrainedModel, passes: Passes, micro: Sequence[Sequence[Pack]]) -> float:
+    began = time.perf_counter()
     passes.train(micro, 1.0)
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     model.zero_grad()
+    return time.perf_counter() - began
 
 
 def _line(points: Sequence[tuple[int, float]]) -> tuple[float, float]:

@@ -27,7 +27,7 @@ from finetune.tuning.checkpoints import Checkpoints, Snapshot
 from finetune.tuning.cutting import line_length
 from finetune.tuning.encode import EncodedRow
 from finetune.tuning.forward import Loss
-from finetune.tuning.memory import after_running_out, is_out_of_memory, too_long_for_memory
+from finetune.tuning.memory import too_long_for_memory, within_memory
 from finetune.tuning.methods import makes_activations_anew, set_gradient_checkpointing, trained_parameters
 from finetune.tuning.optimizer import MasterAdamW
 from finetune.tuning.passes import Passes
@@ -274,16 +274,11 @@ class Tuner(SFTTrainer):
 
     def _made_to_fit(self, work: Callable[[], T], rows: Sequence[EncodedRow], lines: Sequence[Pack]) -> T:
         """What `work` over `lines` gives, with fewer tokens at a time as long as it runs out of memory."""
-        while True:
-            try:
-                return work()
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-            after_running_out(self.network)
+        while (found := within_memory(self.network, work)) is None:
             if self._random is not None:
                 restore(self._random)
             self._shrink(rows, lines)
+        return found
 
     def _shrink(self, rows: Sequence[EncodedRow], lines: Sequence[Pack]) -> None:
         """Half as many tokens at a time; gradient checkpointing when down to one line. Raises Missing."""

@@ -7,7 +7,6 @@ Articles that are `BARRED`, and the paragraphs that measure readers in `generate
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from finetune.answer_first.english import made_clear
 from finetune.answer_first.question_writer import Chosen, question_prompt
 from finetune.answer_first.sources import Source, sources
 from finetune.answer_first.topic import title_of
+from finetune.evaluation.forgetting import drawn
 from finetune.rouge import words
 
 _SETS = frozenset(("squad2", "xquad-en", "expmrc-squad", "covid-qa", "clapnq"))
@@ -122,5 +122,4 @@ def held_out(folder: Path) -> list[Human]:
 
 
 def _is_reserved(paragraph: Paragraph) -> bool:
-    digest = hashlib.blake2b(paragraph.text.encode(), digest_size=4).digest()
-    return int.from_bytes(digest, "big") < _RESERVED * 2**32
+    return drawn(paragraph.text) < _RESERVED

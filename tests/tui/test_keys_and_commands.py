@@ -285,13 +285,18 @@ def test_odd_paths_are_said_to_be_none(docs: Path, line: str) -> None:
     run(act)
 
 
+def end_engine(app: ChatApp) -> None:
+    """It ends when nothing more can be asked of it."""
+    engine = app.link._engine
+    assert engine is not None
+    engine.requests.close()
+
+
 def test_without_an_engine_nothing_waits_for_ever(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("assistant.tui.app._MOST_DEATHS", 0)
 
     async def act(app: ChatApp, pilot: Pilot[Any]) -> None:
-        engine = app.link._engine
-        assert engine is not None
-        engine.requests.close()
+        end_engine(app)
         await until(pilot, lambda: "/quit" in shown(app, ".notice"))
         await type_line(pilot, BUILT)
         await until(pilot, lambda: "does not run" in shown(app, ".reply"))
@@ -643,9 +648,7 @@ def test_turns_that_left_the_screen_are_forgotten(docs: Path, monkeypatch: pytes
 
 def test_an_engine_that_dies_is_started_again(docs: Path) -> None:
     async def act(app: ChatApp, pilot: Pilot[Any]) -> None:
-        engine = app.link._engine
-        assert engine is not None
-        engine.requests.close()
+        end_engine(app)
         await until(pilot, lambda: "ended" in shown(app, ".notice"))
         await ask(pilot, BUILT)
         assert app.chat.last_turn is not None
