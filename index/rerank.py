@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpora.errors import Missing
+from index.vector_math import settle_vector_math
 
 if TYPE_CHECKING:
     import torch
@@ -72,6 +73,7 @@ def _load(name: str, folder: Path) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+    settle_vector_math()
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)

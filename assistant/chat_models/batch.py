@@ -1,9 +1,9 @@
 """Many replies at a time from a local model, each as it would be written alone.
 
-Prompts are read one by one, short ones several at a time; then all rows are written side by side. What a row
-says does not depend on its neighbours: bit for bit where its prompt is read alone and the processor computes
-a row alike in every batch (as it did in bfloat16 with up to 32 rows on AMX), else but for the rounding of
-sums. The same rows in the same order give the same replies.
+Prompts are read each by itself (see `reading`), short ones several in one pass; then all rows are written
+side by side. What a row says does not depend on its neighbours: bit for bit where its prompt is read by
+itself and the processor computes a row alike in every batch (as it did in bfloat16 with up to 32 rows on
+AMX), else but for the rounding of sums. The same rows in the same order give the same replies.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from assistant.chat_models.decoding import Decoder, PaddedDecoder, SlotDecoder
-from assistant.chat_models.prefill import stem_kept
+from assistant.chat_models.reading import read_each
 from assistant.chat_models.refusing import RefusalRule
 from assistant.chat_models.sampling import Chooser
 from assistant.chat_models.tokens import GrowingText, before_stop
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from assistant.chat_models.prefill import Layers, Prefiller
 
-_READ_ALONE = 256  # tokens; shorter prompts leave the processor idle, one at a time
-_READ_TOGETHER = 1024  # tokens of short prompts read in one pass, with padding
 _BYTES_TOGETHER = 2 << 30  # of the keys and values of rows that are written side by side
 
 Watch = Callable[[str], bool]
@@ -129,7 +127,7 @@ def write_rows(
         return _write_padded(rows, prefiller, model, stop_ids, stopped, meter)
     for group in _groups(rows, _bytes_a_token(model)):
         going, first, kept = [], [], []
-        for row, logits, layers in _timed(_read(group, prefiller, stopped), meter):
+        for row, logits, layers in _timed(read_each(group, prefiller, stopped), meter):
             meter.read_tokens += len(row.prompt)
             opened = row.opened(logits)
             if opened is not None:
@@ -191,35 +189,6 @@ def _write_padded(
         decoder.keep(kept)
     first = [logits for logits in opened if logits is not None]
     return _write([rows[n] for n in kept], first, decoder, stop_ids, stopped, meter)
-
-
-def _read(
-    rows: Sequence[Row], prefiller: Prefiller, stopped: Callable[[], bool]
-) -> Iterator[tuple[Row, torch.Tensor, Layers]]:
-    """Each row with its logits and what the layers keep of its prompt; fewer where it was stopped."""
-    short: list[Row] = []
-    for row in rows:
-        if stopped():
-            return
-        if len(row.prompt) - stem_kept(row.prompt, row.stem) >= _READ_ALONE:
-            layers, logits = prefiller.read_alone(row.prompt, row.stem)
-            yield row, logits, layers
-            continue
-        if short and (len(short) + 1) * len(row.prompt) > _READ_TOGETHER:
-            yield from _read_together(short, prefiller)
-            short = []
-        short.append(row)
-    if short and not stopped():
-        yield from _read_together(short, prefiller)
-
-
-def _read_together(rows: Sequence[Row], prefiller: Prefiller) -> Iterator[tuple[Row, torch.Tensor, Layers]]:
-    if len(rows) == 1:
-        layers, logits = prefiller.read_alone(rows[0].prompt, rows[0].stem)
-        yield rows[0], logits, layers
-        return
-    batch = prefiller.read([row.prompt for row in rows])
-    yield from zip(rows, batch.logits[:, -1], prefiller.rows_of(batch), strict=True)
 
 
 def _groups(rows: Sequence[Row], bytes_a_token: int) -> Iterator[list[Row]]:

@@ -12,6 +12,7 @@ from assistant.chat_models.identity import model_fingerprint
 from assistant.chat_models.local import LocalChatModel, LocalWeights
 from corpora.errors import Conflict, Missing
 from finetune.chat_tokens import end_ids, load_tokenizer, start_id, template_of
+from index.vector_math import settle_vector_math
 
 if TYPE_CHECKING:
     import torch
@@ -72,6 +73,7 @@ def _model(folder: Path) -> PreTrainedModel:
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
+    settle_vector_math()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     options: dict[str, Any] = {"attn_implementation": "sdpa", "low_cpu_mem_usage": True}
     if torch.cuda.is_available():

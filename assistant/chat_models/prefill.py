@@ -6,6 +6,7 @@ row has the same positions, and up to rounding the same values, as it has alone.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,12 +43,21 @@ class Batch:
 
 
 class Prefiller:
-    """Reads batches of prompts, each behind the virtual tokens of `opening`; keeps the prefixes used last."""
+    """Reads batches of prompts, each behind the virtual tokens of `opening`; keeps the prefixes used last.
+
+    Several threads may read at a time.
+    """
 
     def __init__(self, model: PreTrainedModel, opening: Layers = ()) -> None:
         self._model, self._opening = model, opening
         self._opened = opening[0][0].shape[2] if opening else 0  # tokens
         self._prefixes: OrderedDict[tuple[int, ...], Layers] = OrderedDict()
+        self._lock = threading.Lock()  # of the prefixes
+
+    @property
+    def on_processor(self) -> bool:
+        """Whether the model is computed by this machine's processor."""
+        return self._model.device.type == "cpu"
 
     @property
     def keeps_places(self) -> bool:
@@ -68,7 +78,7 @@ class Prefiller:
         import torch
 
         kept = stem_kept(prompt, stem)
-        cache = self._filled((self._prefix(tuple(prompt[:kept])) if kept else None) or self._opening, 1)
+        cache = self._filled((self._prefix(prompt[:kept]) if kept else None) or self._opening, 1)
         behind = kept if cache.get_seq_length() > self._opened else 0
         with torch.inference_mode():
             logits = self._model(
@@ -93,7 +103,7 @@ class Prefiller:
         import torch
 
         shared = shared_prefix(prompts, kept)
-        layers = self._prefix(tuple(prompts[0][:shared])) if shared else None
+        layers = self._prefix(prompts[0][:shared]) if shared else None
         if layers is None:
             layers, shared = self._opening, 0
         cache = self._filled(layers, len(prompts))
@@ -129,17 +139,25 @@ class Prefiller:
             cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), place)
         return cache
 
-    def _prefix(self, ids: tuple[int, ...]) -> Layers | None:
+    def _prefix(self, ids: Sequence[int]) -> Layers | None:
         """Keys and values of a prefix, always computed alone: a reply does not hang on what was asked before.
 
         None where a layer keeps less than everything (a sliding window, a state).
         """
+        key = tuple(ids)
+        with self._lock:  # another thread that wants the same one waits for it
+            layers = self._prefixes.get(key) or self._computed(key)
+            if layers is not None:
+                self._prefixes[key] = layers
+                self._prefixes.move_to_end(key)
+                if len(self._prefixes) > _KEPT_PREFIXES:
+                    self._prefixes.popitem(last=False)
+        return layers
+
+    def _computed(self, ids: tuple[int, ...]) -> Layers | None:
         import torch
         from transformers.cache_utils import DynamicLayer
 
-        if ids in self._prefixes:
-            self._prefixes.move_to_end(ids)
-            return self._prefixes[ids]
         cache = self.cache()
         if any(type(layer) is not DynamicLayer for layer in cache.layers):
             return None
@@ -150,11 +168,7 @@ class Prefiller:
                 use_cache=True,
                 logits_to_keep=1,
             )
-        layers = kept_of(cache)
-        self._prefixes[ids] = layers
-        if len(self._prefixes) > _KEPT_PREFIXES:
-            self._prefixes.popitem(last=False)
-        return layers
+        return kept_of(cache)
 
 
 class Stems:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from corpora.errors import Conflict
 from finetune.export.source import Source
+from index.vector_math import settle_vector_math
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -81,6 +82,7 @@ def load_whole(folder: Path) -> PreTrainedModel:
 
     from finetune.tuning.methods import compute_dtype
 
+    settle_vector_math()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     options: dict[str, Any] = {"dtype": compute_dtype(), "attn_implementation": "sdpa"}
     if torch.cuda.is_available():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from corpora.errors import Conflict, Missing, UsageError
 from finetune.tuning.settings import LORA_METHODS, Method, TuneSettings
+from index.vector_math import settle_vector_math
 
 if TYPE_CHECKING:
     import torch
@@ -82,6 +83,7 @@ def _base(folder: Path, method: Method) -> PreTrainedModel:
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
     from transformers.utils import logging
 
+    settle_vector_math()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     dtype = compute_dtype()
     options: dict[str, Any] = {"attn_implementation": "sdpa", "low_cpu_mem_usage": True, "dtype": dtype}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from corpora.errors import UsageError
 from index.encoders.tokens import refuse_longer
+from index.vector_math import settle_vector_math
 from index.weights.cache import file_sha256
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class SentenceEncoder:
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
 
+        settle_vector_math()
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         cuda = torch.cuda.is_available()
