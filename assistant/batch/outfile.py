@@ -35,12 +35,20 @@ class OutFile:
     @classmethod
     @contextmanager
     def open(cls, path: Path) -> Iterator[OutFile]:
-        """Open or make the file, locked. Raises Busy (another run has it), UsageError."""
+        """Open or make the file, locked. Raises Busy (another run has it), UsageError.
+
+        A file that was made here and in which nothing was written when an error came is taken away.
+        """
         path = Path(os.path.realpath(path))
+        made = not path.exists()
         out = cls(path, _locked(path), format_for(path.name))
         try:
             out._retried.unlink(missing_ok=True)
             yield out
+        except BaseException:
+            if made and not os.fstat(out._descriptor).st_size:
+                path.unlink(missing_ok=True)  # while it is locked: whoever waits for it makes another
+            raise
         finally:
             os.close(out._descriptor)
 

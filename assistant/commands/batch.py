@@ -61,6 +61,10 @@ def batch(
 
     if no_retrieval and extractive:
         raise UsageError("--no-retrieval and --extractive exclude each other.")
+    if str(output) == "-":
+        raise UsageError(
+            "The results go to a file, from which a run can go on.", hint="name one: -o answers.jsonl"
+        )
     refuse_overwriting(source, output)
     flags = {"k": k, "model": model, "adapter": adapter, "base_url": base_url, "offline": offline or None}
     options = Options(within, type_, retrieval=not no_retrieval, extractive=extractive)

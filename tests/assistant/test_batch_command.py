@@ -146,6 +146,7 @@ def test_wrong_calls_end_with_their_codes(folder: Path, capfd: pytest.CaptureFix
         (["q.jsonl", "-o", "q.jsonl"], 2),
         (["q.jsonl", "-o", "no/such/o.jsonl"], 2),
         (["q.jsonl", "-o", "."], 2),
+        (["q.jsonl", "-o", "-"], 2),
         (["other.csv", "-o", "o.jsonl"], 2),
         (["q.jsonl", "-o", "o.jsonl", "--extractive", "--no-retrieval"], 2),
         (["empty.jsonl", "-o", "o.jsonl"], 3),
@@ -154,6 +155,7 @@ def test_wrong_calls_end_with_their_codes(folder: Path, capfd: pytest.CaptureFix
     ):
         assert main(["batch", *words]) == code, words
         assert "Traceback" not in capfd.readouterr().err
+        assert not [one.name for one in folder.iterdir() if one.name in ("o.jsonl", "q.out", "-")], words
     assert (folder / "q.jsonl").read_text() == lines({"question": "When?"})
 
 

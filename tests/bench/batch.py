@@ -7,7 +7,7 @@ all in this process, with the model loaded before:
     one by one      `AnswerEngine.answer` for each question, as `ask` does
     batch           `assistant batch` into a new file, by the same model in memory
     prefill alone   forward passes over the same prompts, one at a time, and nothing else: the measured rate
-    decode alone    the same prompts written one by one, and 16 at a time; tokens a second without the prompts
+    decode alone    32 tokens behind the same prompts, one row and 16 rows at a time; prompts not counted
 
 Prints a table and whether each target of the project is met; writes `tests/bench/results/batch.json`.
 """
@@ -33,7 +33,8 @@ from assistant.batch.engines import Engines
 from assistant.batch.questions import read_questions
 from assistant.batch.run import Source, Summary, answer_all
 from assistant.batch.windows import WINDOW, Options
-from assistant.chat_models.batch import Meter
+from assistant.chat_models.batch import Meter, write_rows
+from assistant.chat_models.batch import Row as Writing
 from assistant.chat_models.local import LocalChatModel
 from assistant.runtime import Runtime
 from assistant.settings import resolve
@@ -106,16 +107,18 @@ def prefill_rate(model: LocalChatModel, asks: Sequence[Ask]) -> float:
 
 
 def decode_rate(model: LocalChatModel, asks: Sequence[Ask], at_once: int) -> float:
-    """Tokens a second that are written, prompts not counted; so many rows side by side."""
-    meter = Meter()
+    """Tokens a second that are written, prompts not counted; so many rows side by side, 32 tokens each.
+
+    No token ends a reply and no rule refuses: it is the rate of so many rows, not of those still going.
+    """
+    meter, weights = Meter(), model.loaded
     for start in range(0, len(asks), at_once):
-        model.generate_batch(asks[start : start + at_once], meter=meter)
+        rows = [
+            Writing(ask, model.prompt_ids(ask.messages), 32, weights.tokenizer)
+            for ask in asks[start : start + at_once]
+        ]
+        write_rows(rows, model._prefiller, weights.model, frozenset(), stopped=lambda: False, meter=meter)
     return meter.written_tokens / max(meter.written_seconds, 1e-9)
-
-
-def long_replies(asks: Sequence[Ask], number: int) -> list[Ask]:
-    """The same prompts without what decides a refusal, so that every row writes on for 32 tokens."""
-    return [Ask(ask.messages[1:], 32) for ask in asks[:number]]
 
 
 def measure(runtime: Runtime, asked: Sequence[Row], work: Path) -> Row:
@@ -128,7 +131,7 @@ def measure(runtime: Runtime, asked: Sequence[Row], work: Path) -> Row:
     together, summary = batched(engines, asked, work / "out.jsonl")
     asks = prompts(engine, asked)
     bare = prefill_rate(model, asks[:100])
-    writing = long_replies(asks, 2 * WINDOW)
+    writing = [Ask(ask.messages, 32) for ask in asks[: 2 * WINDOW]]
     side_by_side, apart = (decode_rate(model, writing, rows) for rows in (WINDOW, 1))
     rate = summary.prefill_tokens_per_second or 0.0
     return {

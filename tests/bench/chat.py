@@ -6,7 +6,8 @@
 
 First paint: seconds from starting `assistant chat` to the first picture, warm, in a folder with a library.
 Key latency: milliseconds from a key press to its letter on the terminal, while tokens stream. Memory:
-resident MB of the chat's own process after 20 turns, half of them and all. Prints a JSON object for each.
+resident MB of the chat's own process after 20 turns, half of them and all. Prints a JSON object for each, and
+keeps them in `tests/bench/results/chat.json`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ sys.path.insert(0, str(REPOSITORY / "tests" / "tui"))
 from chat_driver import make_library  # noqa: E402
 from pty_driver import Terminal  # noqa: E402
 
+RESULTS = Path(__file__).resolve().parent / "results" / "chat.json"
 DRIVER = REPOSITORY / "tests" / "tui" / "chat_driver.py"
 LETTERS = "абвгдежзийклмнопрстуфхцчшщъыьэюяαβγδεζηθικλμνξοπρστυφχψω"
 LONG = " ".join(f"The lighthouse was built in 1874, as line {n} of the chronicle says." for n in range(200))
@@ -43,12 +45,18 @@ def main() -> None:
         folder = Path(name)
         home = {f"XDG_{what}_HOME": str(folder / what.lower()) for what in ("CONFIG", "STATE")}
         if chosen.embedded:
-            print(json.dumps({"key_ms_embedded": embedded_keys(folder / "real", home, chosen.keys)}))
+            _tell("key_ms_embedded", embedded_keys(folder / "real", home, chosen.keys))
             return
         make_library(folder / "docs")
-        print(json.dumps({"first_paint_s": first_paints(folder / "docs", home, chosen.paints)}), flush=True)
-        print(json.dumps({"key_ms": scripted_keys(folder / "docs", home, chosen.keys)}), flush=True)
-        print(json.dumps({"memory_mb": memory(folder / "docs", home, chosen.turns)}))
+        _tell("first_paint_s", first_paints(folder / "docs", home, chosen.paints))
+        _tell("key_ms", scripted_keys(folder / "docs", home, chosen.keys))
+        _tell("memory_mb", memory(folder / "docs", home, chosen.turns))
+
+
+def _tell(name: str, found: dict[str, float]) -> None:
+    print(json.dumps({name: found}), flush=True)
+    known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps(known | {name: found}, indent=1) + "\n", "utf-8")
 
 
 def first_paints(folder: Path, home: dict[str, str], times: int) -> dict[str, float]:
