@@ -149,20 +149,31 @@ def render(
     language = language_of(question)
     said = [Message(turn.role, escape(turn.content).strip()) for turn in history]
     before = (Message("system", _SYSTEM[language]), *(_examples(language) if examples else ()), *said)
-    blocks: list[str] = []
-    messages = (*before, _user(blocks, question, language))
-    tokens = _checked(count_tokens(messages), limit, "The question")
-    for number, passage in enumerate(passages, start=1):
-        block = _block(number, passage.path, passage.heading, passage.text)
-        candidate = (*before, _user([*blocks, block], question, language))
-        size = count_tokens(candidate)
-        if size > limit:
-            if not blocks:
-                _checked(size, limit, "The question with one passage")
+    blocks = [
+        _block(number, passage.path, passage.heading, passage.text)
+        for number, passage in enumerate(passages, start=1)
+    ]
+
+    def prompt(shown: int) -> tuple[Message, ...]:
+        return (*before, _user(blocks[:shown], question, language))
+
+    included, tokens = len(blocks), count_tokens(prompt(len(blocks)))
+    if tokens > limit:
+        included, tokens = _as_many_as_fit(len(blocks), lambda shown: count_tokens(prompt(shown)), limit)
+    return RenderedPrompt(prompt(included), language, included, len(blocks) - included, tokens)
+
+
+def _as_many_as_fit(passages: int, size: Callable[[int], int], limit: int) -> tuple[int, int]:
+    """How many of `passages` go into `limit` tokens, and how many tokens that is. Raises UsageError."""
+    included, tokens = 0, _checked(size(0), limit, "The question")
+    while included < passages:
+        more = size(included + 1)
+        if more > limit:
+            if not included:
+                _checked(more, limit, "The question with one passage")
             break
-        blocks.append(block)
-        messages, tokens = candidate, size
-    return RenderedPrompt(messages, language, len(blocks), len(passages) - len(blocks), tokens)
+        included, tokens = included + 1, more
+    return included, tokens
 
 
 def render_closed_book(question: str, *, count_tokens: MessageCounter, limit: int) -> RenderedPrompt:
