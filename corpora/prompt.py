@@ -31,6 +31,7 @@ from corpora.records import Message, Passage
 PROMPT_VERSION = "1"
 
 Language = Literal["en", "zh"]
+LONGEST_QUESTION = 100_000  # characters; a model's context is far less, and retrieval reads all of it
 MessageCounter = Callable[[Sequence[Message]], int]
 
 REFUSAL: dict[Language, str] = {

@@ -13,26 +13,29 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from assistant.batch.table import is_table, read_table
 from corpora.errors import UsageError
+from corpora.prompt import LONGEST_QUESTION
 from corpora.store.glob import compile_glob
 from finetune.adapters.active import NONE
 from finetune.card import is_adapter_name
 from finetune.formats.lines import Line, read_lines
 
 KEYS = ("id", "question", "k", "in", "adapter", "expected", "answers")
-_LONGEST_QUESTION = 100_000  # characters; a model's context is far less, and retrieval reads all of it
 _LONGEST_ID = 1000
+T = TypeVar("T")
 _MOST_PASSAGES = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """Row `number` of the input, from 1. Where `problem` says what is wrong with it, it cannot be asked.
+
+    A row without an `id` is called by its number, or "row N" where another row is called that.
 
     `place` is its line. `expected` holds right answers; () is a refusal, None that nothing is known.
     `ignored` are keys that mean nothing here.
@@ -67,36 +70,42 @@ def read_questions(data: bytes, name: str) -> list[Question]:
 
 
 def _numbered(lines: Iterable[Line]) -> Iterator[Question]:
-    places: dict[str | int, str] = {}
-    for number, line in enumerate(lines, start=1):
+    known = list(lines)
+    given = {str(line.value.get("id")) for line in known if isinstance(line.value, dict)}
+    places: dict[str, str] = {}
+    for number, line in enumerate(known, start=1):
         row = line.value if isinstance(line.value, dict) else {}
-        name: str | int = number
+        name: str | int = number if str(number) not in given else f"row {number}"
         try:
             if line.problem is not None:
                 raise ValueError(line.problem)
-            name = _id(row.get("id"), number)
-            first = places.setdefault(name, line.place)
+            name = _id(row.get("id"), name)
+            first = places.setdefault(str(name), line.place)
             if first != line.place:
                 raise ValueError(f"the same id as line {first}")
             yield _question(line, number, name)
         except ValueError as error:
-            yield Question(number, line.place, name, problem=str(error))
+            said, expected = _readable(_asked, row), _readable(_expected, row)
+            yield Question(number, line.place, name, said, expected=expected, problem=str(error))
+
+
+def _readable(read: Callable[[dict[str, Any]], T], row: dict[str, Any]) -> T | None:
+    """What can be read of a row in which something else is wrong."""
+    try:
+        return read(row)
+    except ValueError:
+        return None
 
 
 def _question(line: Line, number: int, name: str | int) -> Question:
     row = line.value
     if not isinstance(row, dict):
         raise ValueError("not a JSON object")
-    question = row.get("question")
-    if not isinstance(question, str) or not question.strip():
-        raise ValueError('no "question" in it, or an empty one')
-    if len(question) > _LONGEST_QUESTION:
-        raise ValueError(f"the question is longer than {_LONGEST_QUESTION} characters")
     return Question(
         number=number,
         place=line.place,
         id=name,
-        question=_text(question, "question").strip(),
+        question=_asked(row),
         k=_count(row.get("k")),
         within=_glob(row.get("in")),
         adapter=_adapter(row.get("adapter")),
@@ -105,9 +114,18 @@ def _question(line: Line, number: int, name: str | int) -> Question:
     )
 
 
-def _id(value: Any, number: int) -> str | int:
+def _asked(row: dict[str, Any]) -> str:
+    question = row.get("question")
+    if not isinstance(question, str) or not question.strip():
+        raise ValueError('no "question" in it, or an empty one')
+    if len(question) > LONGEST_QUESTION:
+        raise ValueError(f"the question is longer than {LONGEST_QUESTION} characters")
+    return _text(question, "question").strip()
+
+
+def _id(value: Any, unnamed: str | int) -> str | int:
     if value is None:
-        return number
+        return unnamed
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError('"id" is neither text nor a whole number')
     if len(str(value)) > _LONGEST_ID:

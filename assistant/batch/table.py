@@ -116,7 +116,9 @@ def _line(place: str, raw: bytes, header: Sequence[str], delimiter: str) -> Line
     try:
         cells = parse_line(raw, delimiter)
     except ValueError as error:
-        return Line(place, problem=str(error))
+        lines = raw.count(b"\n") + (not raw.endswith(b"\n"))
+        more = f"; is a quotation mark not closed? This is {lines} lines" if lines > 1 else ""
+        return Line(place, problem=f"{error}{more}")
     if len(cells) > len(header):
         return Line(place, problem="more cells than columns")
     given = {column: cell for column, cell in zip(header, cells, strict=False) if column and cell.strip()}

@@ -13,6 +13,7 @@ from assistant.chat.records import Session, Turn
 from assistant.terminal import clean, clean_line
 from corpora.records import Answer
 
+_LONGEST_NAME = 100  # characters; a name may be a whole question
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 
@@ -60,6 +61,8 @@ def session_line(session: Session) -> str:
     """Id, when it was last spoken in, how many turns, and the name."""
     when = session.updated[:16].replace("T", " ")
     name = clean_line(session.name) or "(no question yet)"
+    if len(name) > _LONGEST_NAME:
+        name = name[: _LONGEST_NAME - 1] + "…"
     return f"{session.id}  {when}  {session.turns:4}  {name}"
 
 

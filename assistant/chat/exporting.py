@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from assistant.paths import typed_path
 from assistant.terminal import clean_line
-from corpora.errors import StorageError
+from corpora.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from assistant.chat.records import Session
@@ -39,11 +39,15 @@ def write_export(
 ) -> None:
     """Write a conversation to `path`; `over` a file that is there, or only to a new one.
 
-    Raises StorageError where it cannot be written.
+    Raises UsageError where it can be no file, StorageError where it cannot be written.
     """
     text = sessions.export(session, form or export_format(path))
     try:
         with path.open("w" if over else "x", encoding="utf-8", errors="replace") as stream:
             stream.write(text)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise UsageError(
+            f"{path}: {error.strerror}.", hint="name a file in a folder that is there"
+        ) from error
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror}.", hint="name another file") from error

@@ -186,9 +186,12 @@ class PlainCommands:
         finally:
             talk.model.choose(chosen.model, chosen.adapter)
 
-    def _sources(self, _argument: str) -> None:
+    def _sources(self, number: str) -> None:
         answer = self._last().answer
-        for hit in answer.passages if answer else ():
+        found = [hit for hit in (answer.passages if answer else ()) if number in ("", str(hit.rank))]
+        if number and not found:
+            raise UsageError("/sources N shows source N of the last answer.")
+        for hit in found:
             emit_text(f"[{hit.rank}] {clean_line(passage_place(hit.passage))}")
             emit_text(hit.passage.text)
 

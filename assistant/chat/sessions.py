@@ -40,6 +40,8 @@ class Sessions:
 
     def open(self, name: str) -> Session:
         """The session whose id is `name` or begins with it. Raises UsageError where none or several do."""
+        if not name.strip():
+            raise UsageError("Which conversation? Name it by its id.", hint="assistant sessions list")
         session = self._store.find(name.strip())
         if session is None:
             raise UsageError(f"No conversation {name} in the library.", hint="assistant sessions list")

@@ -16,6 +16,7 @@ from assistant.commands.options import (
     OfflineOption,
     WithinOption,
 )
+from corpora.errors import UsageError
 
 
 def chat(
@@ -40,6 +41,10 @@ def chat(
     import sys
 
     flags = {"k": k, "model": model, "adapter": adapter, "base_url": base_url, "offline": offline or None}
+    if resume and session is not None:
+        raise UsageError("--resume and --session exclude each other.")
+    if session is not None and not session.strip():
+        raise UsageError("--session needs the id of a conversation.", hint="assistant sessions list")
     resumed = session if session is not None else "" if resume else None
     terminal = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     if plain or not terminal:

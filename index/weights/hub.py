@@ -9,15 +9,17 @@ from pathlib import Path
 
 from corpora.errors import Missing
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
+_PART = r"\w(?:(?:(?!--|\.\.)[\w.-])*\w)?"
+_HUB_ID = re.compile(rf"{_PART}/{_PART}", re.ASCII)
+_LONGEST = 96  # characters
 _WANTED = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]
 _UNWANTED = ["*.bin", "*.pt", "*.py", "onnx/*", "openvino/*", "original/*"]
 _SECONDS = 5.0
 
 
 def looks_like_hub_id(name: str) -> bool:
-    """Whether `name` has the form `organisation/model`."""
-    return _HUB_ID.fullmatch(name) is not None
+    """Whether `name` has the form `organisation/model`, as the hub allows it; `./model` has not."""
+    return len(name) <= _LONGEST and _HUB_ID.fullmatch(name) is not None
 
 
 def snapshot(name: str, *, offline: bool) -> Path:

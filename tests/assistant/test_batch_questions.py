@@ -82,6 +82,23 @@ def test_bad_lines_keep_their_places_and_the_others_are_read() -> None:
     ]
 
 
+def test_a_row_without_an_id_takes_nobodys() -> None:
+    found = read_questions(lines({"id": 2, "question": "a"}, {"question": "b"}, {"question": "c"}), "-")
+    assert [(q.id, q.problem) for q in found] == [(2, None), ("row 2", None), (3, None)]
+    found = read_questions(lines({"id": 2, "question": "a"}, {"id": "2", "question": "b"}), "-")
+    assert [q.problem for q in found] == [None, "the same id as line 1"]
+
+
+def test_a_wrong_row_keeps_what_can_be_read_of_it() -> None:
+    bad = {"question": "When?", "expected": "1874", "k": 0}
+    found = read_questions(
+        lines(bad, {"question": "\0", "expected": "x"}, {"question": "Who?", "answers": 3}), "-"
+    )
+    kept = [(q.question, q.expected) for q in found]
+    assert kept == [("When?", ("1874",)), (None, ("x",)), ("Who?", None)]
+    assert all(q.problem for q in found)
+
+
 def test_nesting_and_long_lines_are_no_crash() -> None:
     data = b'{"question":' + b"[" * 200_000 + b"\n" + b'{"question":"' + b"x" * (5 << 20) + b'"}\n'
     found = read_questions(data + lines({"question": "good"}), "q.jsonl")
@@ -143,7 +160,8 @@ def test_a_mark_within_a_cell_swallows_no_rows() -> None:
 def test_an_open_quotation_mark_swallows_a_bounded_part_of_a_file() -> None:
     data = b'question\n"open\n' + b"When was it?\n" * 400_000
     found = read_questions(data, "q.csv")
-    assert found[0].problem and found[-1].question == "When was it?"
+    assert "is a quotation mark not closed? This is 3" in (found[0].problem or "")
+    assert found[-1].question == "When was it?"
     assert len(found) > 10_000
 
 

@@ -45,7 +45,13 @@ def test_a_folder_without_weights_is_missing(tmp_path: Path) -> None:
         model_folder(str(fill(tmp_path / "empty", {"config.json": b"{}"})), offline=True)
 
 
-@pytest.mark.parametrize("name", ["no-such-model", "a/b/c", "https://hub/model", "../away/from", "org/na me"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("no-such-model", "a/b/c", "https://hub/model", "../away/from", "org/na me", "./mistyped", "../up"),
+        *("a--b/c", "org/x..y", "-a/b", "org/" + "x" * 100),
+    ],
+)
 def test_a_name_that_is_nothing_is_missing(name: str) -> None:
     with pytest.raises(Missing) as caught:
         model_folder(name, offline=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from finetune.answer_first.phrases import base_end
 from finetune.answer_first.tagger import tag
@@ -73,8 +73,12 @@ class Phrase:
 
 
 def cut(question: str) -> list[Token]:
-    """The tagged words of a question."""
-    return tag(tokens(question))
+    """The tagged words of a question; an unknown name behind "to" is no verb."""
+    words = tag(tokens(question))
+    return [
+        replace(word, tag="NNP") if n and word.tag in ("VB", "VBP") and word.text[0].isupper() else word
+        for n, word in enumerate(words)
+    ]
 
 
 def phrases(

@@ -30,6 +30,7 @@ _BARE = re.compile(
 _PREPOSITION = re.compile(
     r"^(in|at|on|for|by|with|from|to|of|during|under|after|before|near)\s+", re.IGNORECASE
 )
+_BETWEEN = re.compile(r"\s+(in|at|on|for|by|with|from|to|of|near)\s+", re.IGNORECASE)
 _YEAR = re.compile(r"\b(?:1\d{3}|20\d\d)s?\b")
 
 
@@ -57,7 +58,7 @@ def repeated(question: str, last: Said) -> str | None:
     old = _place(last.question, lead[1].casefold() if lead else None, wanted[0] if wanted else None)
     if old is None:
         return _added(last.question, other)
-    return last.question[: old.start] + bare + last.question[old.end :]
+    return last.question[: old.start] + bare + last.question[_end(last.question, old, bare) :]
 
 
 def _place(question: str, preposition: str | None, wanted: Phrase | None) -> Phrase | None:
@@ -78,6 +79,14 @@ def _place(question: str, preposition: str | None, wanted: Phrase | None) -> Phr
         phrase for phrase in told if (phrase.named, phrase.person) == (wanted.named, wanted.person)
     ]
     return next(iter(alike or [phrase for phrase in told if phrase.named == wanted.named] or told), None)
+
+
+def _end(question: str, old: Phrase, bare: str) -> int:
+    """Where a phrase ends that `bare` takes the place of: "the ferry to X" takes that of "the ferry to Y"."""
+    found = _BETWEEN.match(question, old.end)
+    if found is None or not re.search(rf"\b{found[1]}\b", bare, re.IGNORECASE):
+        return old.end
+    return next((phrase.end for phrase in phrases(question) if phrase.start == found.end()), old.end)
 
 
 def _behind(preposition: str, question: str, phrase: Phrase) -> re.Match[str] | None:

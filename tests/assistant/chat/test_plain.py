@@ -17,6 +17,7 @@ from talk_driver import REPLY, Scripted, talk
 from tiny_chat import write_model
 from tiny_models import write_bert
 
+from assistant.__main__ import main
 from assistant.chat.plain import PlainLoop
 from assistant.chat.records import ChatOptions, Session
 from assistant.chat.sessions import Sessions
@@ -171,6 +172,8 @@ def test_export_does_not_write_over_a_file(say: Say, tmp_path: Path) -> None:
         "/nope",
         "/k 0",
         "/k many",
+        "/sources 1",
+        "/open",
         "/k ²",
         "/rag maybe",
         "/good",
@@ -216,6 +219,35 @@ def test_without_a_library_the_chat_says_what_to_do_and_makes_one(
     assert "1 added" in done.stderr and done.stdout.strip()
     again = chat("/ingest docs\n")
     assert again.returncode == 0 and "0 added" in again.stderr
+
+
+def test_one_source_or_all_of_them_are_shown(say: Say) -> None:
+    asked = "Who built the lighthouse of Brannock?"
+    every = say(asked, "/sources")[1]
+    second = say(asked, "/sources 2")[1]
+    assert "\n[1] " in every and "\n[2] " in every
+    assert "\n[1] " not in second and "\n[2] " in second
+    for argument in ("99", "x", "0"):
+        code, out, err = say(asked, f"/sources {argument}")
+        assert code == 4 and "/sources N" in err and "\n[1] " not in out
+
+
+def test_an_endless_question_is_refused_at_once_and_a_long_one_is_no_long_name(
+    say: Say, library: Library
+) -> None:
+    code, _, err = say("word " * 200_000)
+    assert code == 4 and "longer than 100000 characters" in err
+    assert Sessions(library).latest() is None
+    _, out, _ = say("who " * 5_000, "/sessions")
+    assert max(len(line) for line in out.splitlines() if "who who" in line) < 150
+
+
+@pytest.mark.parametrize("words", [["--session", ""], ["--session", " "], ["--session", "a", "--resume"]])
+def test_no_conversation_is_gone_on_with_by_mistake(
+    library: Library, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["chat", "--plain", *words]) == 2
+    assert "--session" in capsys.readouterr().err
 
 
 def test_a_path_is_a_question(say: Say, library: Library) -> None:

@@ -59,6 +59,20 @@ ENGLISH = [
         "When was it disseminated?",
         "When was the calendar (the Shoushi Li) disseminated?",
     ),
+    # another one of the same, with what stands behind it
+    (
+        "What does the ferry to Brannock cost?",
+        "four euros",
+        "And the ferry to Ostby?",
+        "What does the ferry to Ostby cost?",
+    ),
+    ("What does the ferry to Brannock cost?", "", "And Ostby?", "What does the ferry to Ostby cost?"),
+    (
+        "When did the siege of Paris by the Prussians end?",
+        "",
+        "And the siege of Metz?",
+        "When did the siege of Metz by the Prussians end?",
+    ),
     # the same thing by its last word, and what belongs to it
     ("What caused the 1973 oil crisis?", "", "When did the crisis end?", "When did the 1973 oil crisis end?"),
     ("Who founded the Yuan dynasty?", "", "What is the capital?", "What is the capital of the Yuan dynasty?"),
