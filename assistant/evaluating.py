@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from assistant.answer.build import MAX_NEW_TOKENS, build_engine
 from assistant.output import emit_json, emit_text
+from assistant.paths import no_place
 from assistant.progress import progress
 from assistant.terminal import clean_line, say
 from corpora.errors import UsageError
@@ -200,8 +201,6 @@ def _opened(results: Path | None) -> Iterator[IO[bytes] | None]:
     try:
         out = results.open("wb")
     except (FileNotFoundError, IsADirectoryError) as error:
-        raise UsageError(
-            f"{results}: {error.strerror}.", hint="name a file in a folder that is there"
-        ) from error
+        raise no_place(results, error) from error
     with out:
         yield out

@@ -25,6 +25,11 @@ def typed_path(text: str) -> Path:
     return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises where there is no such user
 
 
+def no_place(path: Path, error: OSError) -> UsageError:
+    """What to raise where no file can be made at `path`."""
+    return UsageError(f"{path}: {error.strerror}.", hint="name a file in a folder that is there")
+
+
 def is_there(path: Path) -> bool:
     """Whether there is such a file or folder; False too where one may not look, or no name is so long."""
     return os.path.exists(path)  # noqa: PTH110 - Path.exists raises for those

@@ -59,3 +59,9 @@ def file_link(label: str, path: str, stream: TextIO) -> str:
 def say(text: str) -> None:
     """One message line to standard error."""
     print(clean(text), file=sys.stderr, flush=True)  # noqa: T201 - this is the door
+
+
+def shortened(text: str, length: int) -> str:
+    """`text` cleaned, on one line, of at most `length` characters."""
+    line = clean_line(text)
+    return line if len(line) <= length else line[: max(0, length - 1)].rstrip() + "…"

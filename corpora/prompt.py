@@ -125,6 +125,12 @@ def language_of(text: str) -> Language:
     return "zh" if letters and han * 5 >= len(letters) > others * 10 else "en"
 
 
+def refuse_endless(question: str) -> None:
+    """Raises UsageError for a question over LONGEST_QUESTION."""
+    if len(question) > LONGEST_QUESTION:
+        raise UsageError(f"The question is longer than {LONGEST_QUESTION} characters.")
+
+
 def escape(text: str) -> str:
     """`text` as inert data on lines that each begin with a blank; only white space is ever added."""
     inert = _CONTROL.sub(lambda found: found[0] + " ", _MARKER.sub(_spread, text))

@@ -19,7 +19,7 @@ from assistant.answer.extractive import extract, rank_sentences, sentence_alone
 from assistant.answer.refusal import refusal_sentence
 from assistant.answer.writing import Prompted, Written
 from corpora.errors import UsageError
-from corpora.prompt import LONGEST_QUESTION, STOPS, MessageCounter, render, render_closed_book
+from corpora.prompt import STOPS, MessageCounter, refuse_endless, render, render_closed_book
 from corpora.records import Answer, ScoredPassage, Seconds, Usage
 
 if TYPE_CHECKING:
@@ -138,8 +138,7 @@ class AnswerEngine:
         question = question.strip()
         if not question:
             raise UsageError("Empty question.", hint='assistant ask "your question"')
-        if len(question) > LONGEST_QUESTION:
-            raise UsageError(f"The question is longer than {LONGEST_QUESTION} characters.")
+        refuse_endless(question)
         begun = time.perf_counter()
         if not retrieval:
             prompt = render_closed_book(question, **self._budget())

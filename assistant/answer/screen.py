@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from assistant.terminal import clean, clean_line, file_link, style
+from assistant.terminal import clean, clean_line, file_link, shortened, style
 from corpora.records import Answer, Citation, Passage
 
 _QUOTE_LENGTH = 240  # characters shown; the whole quote is in --json
@@ -56,12 +56,12 @@ class AnswerScreen:
             self._line(style("Nearest passages", "2", self._out))
             for hit in answer.passages[:_NEAREST]:
                 where = self._link(hit.passage.path, hit.passage.page, hit.passage.line_start)
-                self._line(f"  {where}  {style(_shortened(hit.passage.text, 100), '2', self._out)}")
+                self._line(f"  {where}  {style(shortened(hit.passage.text, 100), '2', self._out)}")
 
     def _source(self, citation: Citation) -> None:
         where = self._link(citation.path, citation.page, citation.line_start)
         self._line(f"  [{citation.marker}] {where}")
-        self._line("      " + style(f"“{_shortened(citation.quote, _QUOTE_LENGTH)}”", "2", self._out))
+        self._line("      " + style(f"“{shortened(citation.quote, _QUOTE_LENGTH)}”", "2", self._out))
 
     def _link(self, path: str, page: int | None, line: int) -> str:
         label = place(path, page, line)
@@ -83,8 +83,3 @@ def place(path: str, page: int | None, line: int) -> str:
 def passage_place(passage: Passage) -> str:
     """Where a passage begins."""
     return place(passage.path, passage.page, passage.line_start)
-
-
-def _shortened(text: str, length: int) -> str:
-    line = clean_line(text)
-    return line if len(line) <= length else line[: length - 1].rstrip() + "…"

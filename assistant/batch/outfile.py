@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.batch.results import Format, Kept, format_for
+from assistant.paths import no_place
 from corpora.errors import Busy, Conflict, UsageError
 from index.cache_files import make_durable
 
@@ -157,9 +158,7 @@ def _locked(path: Path) -> int:
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
             descriptor = os.open(path, flags, 0o666)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-            raise UsageError(
-                f"{path}: {error.strerror}.", hint="name a file in a folder that is there"
-            ) from error
+            raise no_place(path, error) from error
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise UsageError(f"{path} is no file.", hint="name a file for the results")

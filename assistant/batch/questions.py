@@ -27,8 +27,8 @@ from finetune.formats.lines import Line, read_lines
 
 KEYS = ("id", "question", "k", "in", "adapter", "expected", "answers")
 _LONGEST_ID = 1000
-T = TypeVar("T")
 _MOST_PASSAGES = 1000
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)

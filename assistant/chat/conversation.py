@@ -21,7 +21,7 @@ from assistant.chat.rewriting import stand_alone
 from assistant.chat.sessions import Sessions
 from assistant.chat.stopping import StopAsked, Stopped, stopped_by
 from corpora.errors import AssistantError, UsageError
-from corpora.prompt import LONGEST_QUESTION
+from corpora.prompt import refuse_endless
 from corpora.records import Answer
 from corpora.store import NewTurn
 
@@ -161,8 +161,7 @@ class Conversation:
         question = question.strip()
         if not question:
             raise UsageError("Empty question.")
-        if len(question) > LONGEST_QUESTION:
-            raise UsageError(f"The question is longer than {LONGEST_QUESTION} characters.")
+        refuse_endless(question)
         history, replaced = self._turns[:at], self._turns[at:]
         asked = stop or (lambda: False)
         options = self.options

@@ -10,7 +10,7 @@ from typing import Any
 from assistant.answer.rows import answer_row
 from assistant.answer.screen import place
 from assistant.chat.records import Session, Turn
-from assistant.terminal import clean, clean_line
+from assistant.terminal import clean, clean_line, shortened
 from corpora.records import Answer
 
 _LONGEST_NAME = 100  # characters; a name may be a whole question
@@ -60,9 +60,7 @@ def session_json(session: Session, turns: Sequence[Turn]) -> str:
 def session_line(session: Session) -> str:
     """Id, when it was last spoken in, how many turns, and the name."""
     when = session.updated[:16].replace("T", " ")
-    name = clean_line(session.name) or "(no question yet)"
-    if len(name) > _LONGEST_NAME:
-        name = name[: _LONGEST_NAME - 1] + "…"
+    name = shortened(session.name, _LONGEST_NAME) or "(no question yet)"
     return f"{session.id}  {when}  {session.turns:4}  {name}"
 
 

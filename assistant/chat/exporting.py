@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assistant.paths import typed_path
+from assistant.paths import no_place, typed_path
 from assistant.terminal import clean_line
-from corpora.errors import StorageError, UsageError
+from corpora.errors import StorageError
 
 if TYPE_CHECKING:
     from assistant.chat.records import Session
@@ -46,8 +46,6 @@ def write_export(
         with path.open("w" if over else "x", encoding="utf-8", errors="replace") as stream:
             stream.write(text)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise UsageError(
-            f"{path}: {error.strerror}.", hint="name a file in a folder that is there"
-        ) from error
+        raise no_place(path, error) from error
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror}.", hint="name another file") from error

@@ -10,11 +10,11 @@ to 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from assistant.chat_models.prefill import stem_kept
+from index.threads import computing_threads
 
 if TYPE_CHECKING:
     import torch
@@ -50,17 +50,13 @@ def read_each(
         return [] if stopped() else _read(together, prefiller)
 
     passes = list(_passes(rows))
-    with ExitStack() as after:
-        results: Iterator[list[tuple[Row, torch.Tensor, Layers]]] = map(read, passes)
-        if prefiller.on_processor and len(passes) > 1:
-            import torch
+    if not prefiller.on_processor or len(passes) < 2:
+        yield from chain.from_iterable(map(read, passes))
+        return
+    import torch
 
-            threads = torch.get_num_threads()
-            pool = ThreadPoolExecutor(_AT_ONCE, initializer=torch.set_num_threads, initargs=(threads,))
-            after.callback(pool.shutdown, wait=True, cancel_futures=True)
-            results = pool.map(read, passes)
-        for found in results:
-            yield from found
+    with computing_threads(_AT_ONCE, each=torch.get_num_threads()) as pool:
+        yield from chain.from_iterable(pool.map(read, passes))
 
 
 def _passes(rows: Sequence[Row]) -> Iterator[list[Row]]:

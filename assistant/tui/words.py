@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from textual.content import Content
 from textual.style import Style
 
+from assistant import terminal
 from assistant.answer.screen import place
 from assistant.terminal import clean, clean_line
 from corpora.records import Citation, Passage, ScoredPassage, Span
@@ -32,8 +33,7 @@ def line(value: str, style: str = "", limit: int | None = None) -> Content:
 
 def shortened(value: str, limit: int | None = None) -> str:
     """`value` cleaned, on one line, of at most `limit` characters."""
-    short = clean_line(value)
-    return short if limit is None or len(short) <= limit else short[: max(0, limit - 1)].rstrip() + "…"
+    return clean_line(value) if limit is None else terminal.shortened(value, limit)
 
 
 def shortened_path(value: str, limit: int) -> str:

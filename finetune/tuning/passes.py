@@ -8,8 +8,7 @@ so that a run gives the same bits again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor
 from finetune.tuning.batches import Pack
 from finetune.tuning.encode import EncodedRow
 from finetune.tuning.forward import Loss
+from index.threads import computing_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,9 +84,5 @@ class Passes:
         if workers < 2:
             yield map(call, micro)
             return
-        threads = torch.get_num_threads()
-        with ExitStack() as after:
-            after.callback(torch.set_num_threads, threads)  # what a thread sets holds for threads to come
-            pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
-            after.callback(pool.shutdown, wait=True, cancel_futures=True)
+        with computing_threads(workers, each=1) as pool:
             yield pool.map(call, micro)

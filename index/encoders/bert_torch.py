@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import load_file
 from torch.nn import functional
+
+from index.threads import computing_threads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -170,19 +172,11 @@ def batches(texts: Sequence[Sequence[int]]) -> list[list[int]]:
     return found
 
 
-@contextmanager
-def _single_threaded_workers() -> Iterator[ThreadPoolExecutor]:
+def _single_threaded_workers() -> AbstractContextManager[ThreadPoolExecutor]:
     """As many threads as OMP_NUM_THREADS or torch's own count says, each computing alone."""
-    before = torch.get_num_threads()
     named = os.environ.get("OMP_NUM_THREADS", "")
-    count = int(named) if named.isdigit() and int(named) > 0 else before
-    # In torch the number belongs to a thread, but a new thread starts with the one set last.
-    pool = ThreadPoolExecutor(count, "encoder", initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)  # an interrupt waits for the batches under way, not for all
-        torch.set_num_threads(before)
+    count = int(named) if named.isdigit() and int(named) > 0 else torch.get_num_threads()
+    return computing_threads(count, each=1)
 
 
 def _rounded(length: int) -> int:

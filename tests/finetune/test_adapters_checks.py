@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import struct
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +20,7 @@ from finetune.adapters.weights import check_weights, read_header
 from finetune.base_identity import BaseIdentity, base_fingerprint, template_sha256
 from finetune.card import Card
 
+PICKLED = b"\x80\x04\x95\n\x00\x00\x00\x00\x00\x00\x00}\x94\x8c\x01a\x94K\x01s."  # {"a": 1}
 WEIGHTS = "adapter_model.safetensors"
 
 
@@ -68,7 +68,7 @@ def test_pickled_weights_are_refused_unread(tmp_path: Path, base: BaseIdentity) 
     folder = tmp_path / "bad"
     write(folder, base)
     (folder / WEIGHTS).unlink()
-    (folder / "adapter_model.bin").write_bytes(pickle.dumps({"a": 1}))
+    (folder / "adapter_model.bin").write_bytes(PICKLED)
     assert "pickle" in refused(folder, "pickle_refused")
     (folder / "adapter_model.bin").rename(folder / WEIGHTS)
     refused(folder, "bad_adapter")
